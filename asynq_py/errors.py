@@ -1,0 +1,171 @@
+"""Every error that asynq_py raises, and the exceptions that a handler raises to steer its task.
+
+    AsynqError
+    ├── InvalidOptionError (also a ValueError)      an option, payload, type or setting is not usable
+    ├── EnqueueError                                the task was not enqueued
+    │   ├── DuplicateTaskError                      another task holds the unique lock
+    │   └── TaskIDConflictError                     a task of this ID exists in the queue
+    ├── QueueNotFoundError
+    ├── QueueNotEmptyError
+    ├── TaskNotFoundError
+    ├── BrokerUnavailableError                      Redis is away; the driver's error is the cause
+    ├── BrokerError                                 Redis answered, but refused the command
+    ├── MessageDecodeError                          what is stored for a task is not a task message
+    ├── LeaseExpiredError                           the task belongs to somebody else by now
+    ├── HandlerNotFoundError                        no pattern of the mux matches the task's type
+    ├── ServerStateError                            the server cannot do that in its present state
+    └── TaskFailedError                             the task whose result was awaited has failed
+
+    Raised by handlers: SkipRetry (archive), RevokeTask (drop), RetryLater (again after a delay, not a failure).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+
+class AsynqError(Exception):
+    """The root of every error of this package."""
+
+
+class InvalidOptionError(AsynqError, ValueError):
+    """An option has a value that cannot be used; nothing was sent to Redis.
+
+    Attributes: `option`, the name; `value`, as given (a payload is never kept here).
+    """
+
+    def __init__(self, option: str, value: object, allowed: str) -> None:
+        super().__init__(f"{option}={value!r} is not allowed: {allowed}")
+        self.option = option
+        self.value = value
+        self.allowed = allowed
+
+
+class EnqueueError(AsynqError):
+    """A task was not enqueued.
+
+    Attributes: `task_id`, `queue`.
+    """
+
+    def __init__(self, text: str, *, queue: str, task_id: str) -> None:
+        super().__init__(text)
+        self.queue = queue
+        self.task_id = task_id
+
+
+class DuplicateTaskError(EnqueueError):
+    """Another task of the same type and payload holds the unique lock."""
+
+    def __init__(self, *, queue: str, task_id: str) -> None:
+        super().__init__(
+            f"a unique task of this type and payload is already in queue {queue!r}",
+            queue=queue,
+            task_id=task_id,
+        )
+
+
+class TaskIDConflictError(EnqueueError):
+    """A task of this ID is still stored in the queue, in whatever state."""
+
+    def __init__(self, *, queue: str, task_id: str) -> None:
+        super().__init__(
+            f"queue {queue!r} already has a task with the ID {task_id!r}", queue=queue, task_id=task_id
+        )
+
+
+class QueueNotFoundError(AsynqError):
+    """No task was ever enqueued to this queue."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"there is no queue {queue!r}")
+        self.queue = queue
+
+
+class QueueNotEmptyError(AsynqError):
+    """The queue still holds tasks."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"queue {queue!r} is not empty")
+        self.queue = queue
+
+
+class TaskNotFoundError(AsynqError):
+    """The queue holds no task of this ID."""
+
+    def __init__(self, queue: str, task_id: str) -> None:
+        super().__init__(f"queue {queue!r} has no task with the ID {task_id!r}")
+        self.queue = queue
+        self.task_id = task_id
+
+
+class BrokerUnavailableError(AsynqError):
+    """Redis could not be reached, or did not answer in time.
+
+    Attributes: `maybe_done`: False when the command certainly did not reach Redis, True when it may have
+    been carried out although its answer was lost.
+    """
+
+    def __init__(self, text: str, *, maybe_done: bool = False) -> None:
+        super().__init__(text)
+        self.maybe_done = maybe_done
+
+
+class BrokerError(AsynqError):
+    """Redis answered with an error that repeating the command would not mend."""
+
+
+class MessageDecodeError(AsynqError):
+    """The bytes stored for a task are not a task message."""
+
+
+class LeaseExpiredError(AsynqError):
+    """This server no longer owns the task: its lease ended or somebody else took it."""
+
+    def __init__(self, queue: str, task_id: str) -> None:
+        super().__init__(f"the lease of task {task_id!r} in queue {queue!r} is lost")
+        self.queue = queue
+        self.task_id = task_id
+
+
+class HandlerNotFoundError(AsynqError):
+    """No pattern of the mux matches the task's type."""
+
+    def __init__(self, task_type: str) -> None:
+        super().__init__(f"handler not found for task {task_type!r}")
+        self.task_type = task_type
+
+
+class ServerStateError(AsynqError):
+    """The server cannot do that in its present state."""
+
+
+class TaskFailedError(AsynqError):
+    """The task ended without success, so there is no result."""
+
+    def __init__(self, queue: str, task_id: str, error: str) -> None:
+        super().__init__(f"task {task_id!r} in queue {queue!r} failed: {error}")
+        self.queue = queue
+        self.task_id = task_id
+        self.error = error
+
+
+class SkipRetry(Exception):
+    """Raise in a handler: fail the task for good and archive it, whatever retries are left."""
+
+
+class RevokeTask(Exception):
+    """Raise in a handler: drop the task. It counts as processed, and nothing of it is kept."""
+
+
+class RetryLater(Exception):
+    """Raise in a handler: try again after `delay` without counting a failure.
+
+    `delay`: seconds or a timedelta, not negative.
+    """
+
+    def __init__(self, delay: float | timedelta, reason: str = "retry later") -> None:
+        super().__init__(reason)
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
+        if not 0 <= seconds < float("inf"):
+            raise InvalidOptionError("delay", delay, "zero or more seconds, or such a timedelta")
+        self.delay = seconds
