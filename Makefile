@@ -43,6 +43,7 @@ bench: $(READY) ## measure against the bare loop (QUICK=1 for a short run)
 proto: $(READY) ## compile asynq.proto again
 	$(BIN)/python -m grpc_tools.protoc -I asynq_py/wire --include_imports \
 	  --descriptor_set_out=asynq_py/wire/asynq.desc --pyi_out=asynq_py/wire asynq_py/wire/asynq.proto
+	sed -i "s/_Mapping\]/_Mapping[str, object]]/g; s/_Mapping, /_Mapping[str, object], /g" asynq_py/wire/asynq_pb2.pyi
 
 clean: ## remove what the other commands made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build

@@ -1,22 +1,22 @@
 """Every error that asynq_py raises, and the exceptions that a handler raises to steer its task.
 
-    AsynqError
-    ├── InvalidOptionError (also a ValueError)      an option, payload, type or setting is not usable
-    ├── EnqueueError                                the task was not enqueued
-    │   ├── DuplicateTaskError                      another task holds the unique lock
-    │   └── TaskIDConflictError                     a task of this ID exists in the queue
-    ├── QueueNotFoundError
-    ├── QueueNotEmptyError
-    ├── TaskNotFoundError
-    ├── BrokerUnavailableError                      Redis is away; the driver's error is the cause
-    ├── BrokerError                                 Redis answered, but refused the command
-    ├── MessageDecodeError                          what is stored for a task is not a task message
-    ├── LeaseExpiredError                           the task belongs to somebody else by now
-    ├── HandlerNotFoundError                        no pattern of the mux matches the task's type
-    ├── ServerStateError                            the server cannot do that in its present state
-    └── TaskFailedError                             the task whose result was awaited has failed
+AsynqError
+├── InvalidOptionError (also a ValueError)      an option, payload, type or setting is not usable
+├── EnqueueError                                the task was not enqueued
+│   ├── DuplicateTaskError                      another task holds the unique lock
+│   └── TaskIDConflictError                     a task of this ID exists in the queue
+├── QueueNotFoundError
+├── QueueNotEmptyError
+├── TaskNotFoundError
+├── BrokerUnavailableError                      Redis is away; the driver's error is the cause
+├── BrokerError                                 Redis answered, but refused the command
+├── MessageDecodeError                          what is stored for a task is not a task message
+├── LeaseExpiredError                           the task belongs to somebody else by now
+├── HandlerNotFoundError                        no pattern of the mux matches the task's type
+├── ServerStateError                            the server cannot do that in its present state
+└── TaskFailedError                             the task whose result was awaited has failed
 
-    Raised by handlers: SkipRetry (archive), RevokeTask (drop), RetryLater (again after a delay, not a failure).
+Raised by handlers: SkipRetry (archive), RevokeTask (drop), RetryLater (again after a delay, not a failure).
 """
 
 from __future__ import annotations

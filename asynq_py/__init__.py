@@ -1,0 +1,79 @@
+"""asynq_py: an asyncio task queue on Redis, wire-compatible with asynq (Go)."""
+
+from asynq_py._version import __version__
+from asynq_py.active_task import ActiveTask, CancelReason, current_task
+from asynq_py.client import Client
+from asynq_py.connection import RedisConfig
+from asynq_py.errors import (
+    AsynqError,
+    BrokerError,
+    BrokerUnavailableError,
+    DuplicateTaskError,
+    EnqueueError,
+    HandlerNotFoundError,
+    InvalidOptionError,
+    LeaseExpiredError,
+    MessageDecodeError,
+    QueueNotEmptyError,
+    QueueNotFoundError,
+    RetryLater,
+    RevokeTask,
+    ServerStateError,
+    SkipRetry,
+    TaskFailedError,
+    TaskIDConflictError,
+    TaskNotFoundError,
+)
+from asynq_py.handler import AsyncHandler, Handler
+from asynq_py.info import TaskInfo
+from asynq_py.inspector import Inspector
+from asynq_py.middleware import Middleware
+from asynq_py.mux import ServeMux
+from asynq_py.options import TaskOptions
+from asynq_py.retry import default_retry_delay
+from asynq_py.server.config import ServerOptions
+from asynq_py.server.server import Server, ServerState
+from asynq_py.sync_client import SyncClient
+from asynq_py.task import Task
+from asynq_py.wire.state import TaskState
+
+__all__ = [
+    "ActiveTask",
+    "AsyncHandler",
+    "AsynqError",
+    "BrokerError",
+    "BrokerUnavailableError",
+    "CancelReason",
+    "Client",
+    "DuplicateTaskError",
+    "EnqueueError",
+    "Handler",
+    "HandlerNotFoundError",
+    "Inspector",
+    "InvalidOptionError",
+    "LeaseExpiredError",
+    "MessageDecodeError",
+    "Middleware",
+    "QueueNotEmptyError",
+    "QueueNotFoundError",
+    "RedisConfig",
+    "RetryLater",
+    "RevokeTask",
+    "ServeMux",
+    "Server",
+    "ServerOptions",
+    "ServerState",
+    "ServerStateError",
+    "SkipRetry",
+    "SyncClient",
+    "Task",
+    "TaskFailedError",
+    "TaskIDConflictError",
+    "TaskInfo",
+    "TaskNotFoundError",
+    "TaskOptions",
+    "TaskState",
+    "__version__",
+    "current_task",
+    "default_retry_delay",
+]

@@ -1,0 +1,279 @@
+"""The life of a task in Redis, one method per transition. Wire format, sections 5 and 7.
+
+Every method is one script, so one atomic step, for many tasks of one queue at once; answers come per task.
+A task that somebody else owns by now is never touched: its answer is False.
+
+All methods raise BrokerUnavailableError (see its `maybe_done`) and BrokerError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from itertools import chain
+from typing import Final, NamedTuple
+
+from asynq_py.broker.lane import Argument, Command, Lane
+from asynq_py.broker.scripts import Script, load
+from asynq_py.clock import Clock
+from asynq_py.wire import keys, limits
+from asynq_py.wire.keys import QueueKeys
+
+_ENQUEUE: Final = load("enqueue")
+_SCHEDULE: Final = load("schedule")
+_ADD_TO_GROUP: Final = load("add_to_group")
+_DEQUEUE: Final = load("dequeue")
+_DONE: Final = load("done")
+_COMPLETE: Final = load("complete")
+_RETRY: Final = load("retry")
+_ARCHIVE: Final = load("archive")
+_REQUEUE: Final = load("requeue")
+_EXTEND: Final = load("extend")
+_FORWARD: Final = load("forward")
+_RECOVER: Final = load("recover")
+_EXPIRE: Final = load("expire")
+_WRITE_RESULT: Final = load("write_result")
+_TASK_INFO: Final = load("task_info")
+
+REGISTER_AGAIN: Final = 5.0  # seconds after which a queue's name is written once more (Q-20)
+
+
+class Stored(IntEnum):
+    """What became of a new task."""
+
+    YES = 1
+    ID_IN_USE = 0
+    LOCKED = -1
+
+
+_STORED: Final = {int(answer): answer for answer in Stored}
+
+
+class NewTask(NamedTuple):
+    """A task to store. `lock`: the key of its unique lock, or "". `lock_ms`: how long that lasts."""
+
+    id: str
+    message: bytes
+    lock: str = ""
+    lock_ms: int = 0
+
+
+class Owned(NamedTuple):
+    """A task that this server runs; `token` proves it. `id` is bytes only where it is not UTF-8."""
+
+    id: str | bytes
+    token: int
+
+
+class Fetched(NamedTuple):
+    """A task taken from a queue. `crashes`: how many workers were lost while running it."""
+
+    id: str
+    message: bytes
+    crashes: int
+
+
+class StoredTask(NamedTuple):
+    """A task as Redis holds it. `score`: of the set its state names, unix seconds."""
+
+    message: bytes
+    state: str
+    score: float | None
+    result: bytes | None
+
+
+class Broker:
+    """Task transitions on one lane."""
+
+    def __init__(self, lane: Lane, clock: Clock) -> None:
+        self._lane = lane
+        self._clock = clock
+        self._keys: dict[str, QueueKeys] = {}
+        self._registered: dict[str, float] = {}
+
+    def keys(self, queue: str) -> QueueKeys:
+        known = self._keys.get(queue)
+        if known is None:
+            known = self._keys[queue] = QueueKeys(queue)
+        return known
+
+    async def ping(self) -> None:
+        await self._lane.call("PING")
+
+    # -- new tasks --------------------------------------------------------------------------------------
+
+    async def enqueue(self, queue: str, tasks: Sequence[NewTask], *, repeated: bool = False) -> list[Stored]:
+        """Store tasks that can run at once.
+
+        `repeated`: an earlier attempt had no answer, so a task stored with this very message is ours.
+        Source: wire format 5.1, 5.2.
+        """
+        k = self.keys(queue)
+        items: Iterable[Argument] = chain.from_iterable(tasks)
+        arguments = (k.task_prefix, self._now_ns(), int(repeated), *items)
+        return await self._store(queue, [k.pending], arguments, _ENQUEUE)
+
+    async def schedule(
+        self, queue: str, tasks: Sequence[tuple[NewTask, int, str]], *, repeated: bool = False
+    ) -> list[Stored]:
+        """Store tasks for later: each with its time in unix seconds, and its group or "".
+
+        Source: wire format 5.3; Q-01.
+        """
+        k = self.keys(queue)
+        items: Iterable[Argument] = chain.from_iterable((*task, at, group) for task, at, group in tasks)
+        return await self._store(queue, [k.scheduled], (k.task_prefix, int(repeated), *items), _SCHEDULE)
+
+    async def add_to_group(
+        self, queue: str, tasks: Sequence[tuple[NewTask, str]], *, repeated: bool = False
+    ) -> list[Stored]:
+        """Store tasks in their groups. Source: wire format 5.5."""
+        k = self.keys(queue)
+        now = int(self._clock.time())
+        items: Iterable[Argument] = chain.from_iterable((*task, group) for task, group in tasks)
+        arguments = (k.task_prefix, k.group_prefix, now, int(repeated), *items)
+        return await self._store(queue, [k.groups], arguments, _ADD_TO_GROUP)
+
+    async def _store(
+        self, queue: str, script_keys: list[str], arguments: tuple[Argument, ...], script: Script
+    ) -> list[Stored]:
+        command = script(script_keys, arguments)
+        now = self._clock.monotonic()
+        if now - self._registered.get(queue, -REGISTER_AGAIN) < REGISTER_AGAIN:
+            answers = await self._lane.post(command)
+        else:
+            # goes out in the same round trip, before the tasks: no tool ever misses a queue that has one
+            _, answers = await self._lane.call_all(Command(("SADD", keys.QUEUES, queue)), command)
+            self._registered[queue] = now
+        return [_STORED[answer] for answer in answers]
+
+    # -- running tasks ----------------------------------------------------------------------------------
+
+    async def dequeue(
+        self, queue: str, count: int, *, expires_at: int, token: int, repeated: bool = False
+    ) -> list[Fetched] | None:
+        """Take the next tasks of a queue, at most `count`, or None if it is paused.
+
+        `expires_at`: when the leases end, unix seconds. `token`: 1 … 999999, new for each fetch; it marks the
+        tasks as ours. `repeated`: an earlier attempt with this token and expiry had no answer; what it took
+        is returned instead.
+        Source: wire format 5.6.
+        """
+        k = self.keys(queue)
+        arguments = (f"{expires_at}.{token:06d}", k.prefix, count, int(repeated))
+        reply = await self._lane.post(_DEQUEUE([k.pending, k.paused, k.active, k.lease], arguments))
+        if reply == b"PAUSED":
+            return None
+        return [
+            Fetched(reply[i].decode("utf-8", "surrogateescape"), reply[i + 1], int(reply[i + 2] or 0))
+            for i in range(0, len(reply), 3)
+        ]
+
+    async def done(self, queue: str, tasks: Sequence[tuple[Owned, str]]) -> list[bool]:
+        """Forget tasks that succeeded, each with the key of its lock or "". Source: wire format 5.7."""
+        k = self.keys(queue)
+        now = self._clock.time()
+        arguments = (*self._finish(k, now), *chain.from_iterable((*task, lock) for task, lock in tasks))
+        return await self._owned(_DONE([k.active, k.lease, k.processed_on(now), k.processed], arguments))
+
+    async def complete(self, queue: str, tasks: Sequence[tuple[Owned, str, bytes, int]]) -> list[bool]:
+        """Keep tasks that succeeded: each with lock, new message, end of retention in unix seconds.
+
+        Source: wire format 5.8; Q-13.
+        """
+        k = self.keys(queue)
+        now = self._clock.time()
+        items = chain.from_iterable((*task, lock, message, end) for task, lock, message, end in tasks)
+        script_keys = [k.active, k.lease, k.completed, k.processed_on(now), k.processed]
+        return await self._owned(_COMPLETE(script_keys, (*self._finish(k, now), *items)))
+
+    async def retry(self, queue: str, tasks: Sequence[tuple[Owned, bytes, int, bool]]) -> list[bool]:
+        """Put tasks where they wait for their next try: each with new message, time of it in unix seconds,
+        and whether the last one counts as a failure.
+
+        Source: wire format 5.9.
+        """
+        k = self.keys(queue)
+        now = self._clock.time()
+        items = chain.from_iterable((*task, msg, at, int(counts)) for task, msg, at, counts in tasks)
+        script_keys = [k.active, k.lease, k.retry, *self._failure_counters(k, now)]
+        return await self._owned(_RETRY(script_keys, (*self._finish(k, now), *items)))
+
+    async def archive(self, queue: str, tasks: Sequence[tuple[Owned, bytes]]) -> list[bool]:
+        """Put tasks aside that failed for good, each with its new message. Source: wire format 5.10; Q-10."""
+        k = self.keys(queue)
+        now = self._clock.time()
+        bounds = (int(now), int(now) - limits.ARCHIVE_AGE, limits.ARCHIVE_SIZE, limits.TRIM_BATCH)
+        items = chain.from_iterable((*task, message) for task, message in tasks)
+        script_keys = [k.active, k.lease, k.archived, *self._failure_counters(k, now)]
+        return await self._owned(_ARCHIVE(script_keys, (*self._finish(k, now), *bounds, *items)))
+
+    async def requeue(self, queue: str, tasks: Sequence[Owned]) -> list[bool]:
+        """Hand tasks back, in the order in which they shall run. Source: wire format 5.11; Q-06."""
+        k = self.keys(queue)
+        arguments = (k.task_prefix, self._now_ns(), *chain.from_iterable(tasks))
+        return await self._owned(_REQUEUE([k.active, k.lease, k.pending], arguments))
+
+    async def extend(self, queue: str, tasks: Sequence[Owned], *, expires_at: int) -> list[bool]:
+        """Let the leases of running tasks end at `expires_at`, unix seconds. Source: wire format 5.13."""
+        k = self.keys(queue)
+        return await self._owned(_EXTEND([k.lease], (expires_at, *chain.from_iterable(tasks))))
+
+    async def write_result(self, queue: str, task_id: str, token: int, result: bytes) -> bool:
+        """Keep what a running task reports; a later call replaces it. Source: wire format 5.18; Q-14."""
+        k = self.keys(queue)
+        return bool(
+            await self._lane.post(_WRITE_RESULT([k.task(task_id), k.lease], (task_id, token, result)))
+        )
+
+    # -- upkeep -----------------------------------------------------------------------------------------
+
+    async def forward(self, queue: str) -> int:
+        """Make tasks pending whose time has come: one step. Returns a number below limits.FORWARD_BATCH when
+        nothing is left. Source: wire format 5.12; Q-05, Q-09.
+        """
+        k = self.keys(queue)
+        now = int(self._clock.time())
+        arguments = (k.task_prefix, k.group_prefix, now, self._now_ns(), limits.FORWARD_BATCH)
+        return int(await self._lane.post(_FORWARD([k.scheduled, k.retry, k.pending, k.groups], arguments)))
+
+    async def recover(self, queue: str, *, ended_by: float) -> list[str]:
+        """Hand tasks back whose lease ended by then (unix seconds): one step of limits.RECOVER_BATCH.
+
+        Source: wire format 5.13; reliability: lost workers do not use up retries.
+        """
+        k = self.keys(queue)
+        arguments = (k.task_prefix, f"{ended_by:.6f}", self._now_ns(), limits.RECOVER_BATCH)
+        reply = await self._lane.post(_RECOVER([k.lease, k.active, k.pending], arguments))
+        return [task_id.decode("utf-8", "replace") for task_id in reply]
+
+    async def expire(self, queue: str, batch: int) -> int:
+        """Forget completed tasks whose retention has ended, at most `batch`. Source: wire format 5.17."""
+        k = self.keys(queue)
+        arguments = (k.task_prefix, int(self._clock.time()), batch)
+        return int(await self._lane.post(_EXPIRE([k.completed], arguments)))
+
+    # -- looking ----------------------------------------------------------------------------------------
+
+    async def task(self, queue: str, task_id: str) -> StoredTask | None:
+        """Look at one task. Source: wire format 7.4."""
+        k = self.keys(queue)
+        reply = await self._lane.post(_TASK_INFO([k.task(task_id)], (task_id, k.prefix)))
+        if reply is None:
+            return None
+        message, state, score, result = reply
+        return StoredTask(
+            message, (state or b"").decode(), None if score is None else float(score), result or None
+        )
+
+    async def _owned(self, command: Command) -> list[bool]:
+        return [answer == 1 for answer in await self._lane.post(command)]
+
+    def _now_ns(self) -> int:
+        return int(self._clock.time() * 1_000_000) * 1000
+
+    def _finish(self, k: QueueKeys, now: float) -> tuple[Argument, ...]:
+        return (k.task_prefix, int(now) + limits.STATISTICS_TTL, limits.MAX_INT64)
+
+    def _failure_counters(self, k: QueueKeys, now: float) -> Iterable[str]:
+        return (k.processed_on(now), k.failed_on(now), k.processed, k.failed)

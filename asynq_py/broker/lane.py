@@ -1,0 +1,202 @@
+"""A lane: one connection, used by one task at a time, on which commands share round trips.
+
+Callers await answers; when one of them is cancelled it gives up its answer, and the socket never hears of it.
+So no connection is ever left with half a reply, and what became of a command is always known or known to be
+unknown. Nothing is sent a second time here, except a script that Redis said it does not have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, cast
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
+
+from asynq_py.connection import Connector
+from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
+from asynq_py.outbox import Outbox
+
+Argument: TypeAlias = "str | bytes | int | float"
+Reply: TypeAlias = Any  # what hiredis makes of an answer: bytes, int, None, or lists of these
+
+COMMANDS_AT_ONCE: Final = 128
+# Redis is there but cannot serve now; each of these codes passes by itself.
+_TRANSIENT: Final = frozenset(
+    ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MISCONF", "NOREPLICAS", "BUSY")
+)
+_DENIED: Final = frozenset(("NOAUTH", "WRONGPASS", "NOPERM"))
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to send; and what to send instead when Redis does not know the script."""
+
+    arguments: tuple[Argument, ...]
+    if_no_script: tuple[Argument, ...] | None = None
+
+
+class Lane:
+    """Sends commands to one Redis in order, many per round trip.
+
+    `timeout`: seconds for one exchange, connecting included.
+    """
+
+    def __init__(self, connector: Connector, *, role: str, timeout: float | None = None) -> None:
+        self._connector = connector
+        self._name = f"asynq-py:{role}:{os.getpid()}"
+        self._timeout = timeout or connector.timeout
+        self._connection: AbstractConnection | None = None
+        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._outbox: Outbox[tuple[bytes, Command], Reply] = Outbox(self._exchange, limit=COMMANDS_AT_ONCE)
+        self._closed = False
+
+    def post(self, command: Command) -> asyncio.Future[Reply]:
+        """Send a command with the next round trip; the future brings its reply.
+
+        The future raises BrokerUnavailableError (whose `maybe_done` says whether Redis may have carried the
+        command out) or BrokerError (Redis refused it).
+        """
+        self._check_home()
+        # packed here, so that an argument that cannot be sent is its caller's error alone
+        return self._outbox.put((_packed(command.arguments), command))
+
+    async def call(self, *arguments: Argument) -> Reply:
+        """Send a plain command and await its reply. Raises: as `post`."""
+        return await self.post(Command(arguments))
+
+    async def call_all(self, *commands: Command) -> list[Reply]:
+        """Send commands together and await their replies; the first error is raised."""
+        return await asyncio.gather(*map(self.post, commands))
+
+    async def aclose(self) -> None:
+        """Wait for what is under way, then close the connection. A closed lane refuses commands."""
+        self._closed = True
+        await self._outbox.drain()
+        await self._disconnect()
+
+    def _check_home(self) -> None:
+        if self._closed:
+            raise AsynqError("this connection is closed")
+        here = (os.getpid(), asyncio.get_running_loop())
+        if self._home is None:
+            self._home = here
+        elif self._home != here:
+            raise AsynqError(
+                "a client or server belongs to the process and event loop that first used it; "
+                "make another one here"
+            )
+
+    async def _exchange(self, batch: list[tuple[bytes, Command]]) -> Sequence[Reply | Exception]:
+        replies: list[Reply | Exception] = []
+        connection: AbstractConnection | None = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                connection = await self._connected()
+                await self._send_and_read(connection, [packed for packed, _ in batch], replies)
+                await self._send_bodies(connection, batch, replies)
+        except (RedisError, OSError, TimeoutError) as error:
+            await self._disconnect()
+            if connection is None:  # so nothing was sent
+                raise _unreachable(self._connector, error) from error
+        except BaseException:
+            await self._disconnect()  # torn down: leave nothing half-read behind
+            raise
+        if any(isinstance(reply, ResponseError) and _code(reply) == "READONLY" for reply in replies):
+            await self._disconnect()  # a demoted master: the next exchange looks for the new one
+        unanswered = len(batch) - len(replies)
+        return [
+            *map(_translated, replies),
+            *(BrokerUnavailableError("Redis did not answer", maybe_done=True) for _ in range(unanswered)),
+        ]
+
+    async def _send_and_read(
+        self, connection: AbstractConnection, packed: list[bytes], replies: list[Reply | Exception]
+    ) -> None:
+        await connection.send_packed_command(packed, check_health=False)
+        for _ in packed:  # one by one: what was read before the connection breaks counts
+            replies.append(await _read(connection))  # noqa: PERF401
+
+    async def _send_bodies(
+        self,
+        connection: AbstractConnection,
+        batch: list[tuple[bytes, Command]],
+        replies: list[Reply | Exception],
+    ) -> None:
+        """Send scripts whole that Redis did not know. Sending, then calling by hash, would be two steps."""
+        for place, reply in enumerate(replies):
+            body = batch[place][1].if_no_script
+            if isinstance(reply, NoScriptError) and body is not None:
+                answer: list[Reply | Exception] = []
+                replies[place] = BrokerUnavailableError("Redis did not answer", maybe_done=True)
+                await self._send_and_read(connection, [_packed(body)], answer)
+                replies[place] = answer[0]
+
+    async def _connected(self) -> AbstractConnection:
+        if self._connection is not None and await _is_clean(self._connection):
+            return self._connection
+        await self._disconnect()
+        self._connection = await self._connector.connect(self._name)
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+
+def _packed(arguments: tuple[Argument, ...]) -> bytes:
+    return cast(bytes, hiredis.pack_command(cast(Any, arguments)))
+
+
+async def _read(connection: AbstractConnection) -> Reply | RedisError:
+    try:
+        return await connection.read_response(disconnect_on_error=False)
+    except (ResponseError, AuthenticationError, BusyLoadingError) as error:
+        return error  # an answer, though a refusal: the connection is in order
+
+
+async def _is_clean(connection: AbstractConnection) -> bool:
+    """Neither closed by the server while idle, nor holding a reply that nobody asked for."""
+    try:
+        return connection.is_connected and not await connection.can_read()
+    except (RedisError, OSError):
+        return False
+
+
+def _code(error: RedisError) -> str:
+    """The first word of Redis' answer; the driver cuts it off where it has a class for it."""
+    return getattr(error, "status_code", None) or str(error).partition(" ")[0]
+
+
+def _translated(reply: Reply | Exception) -> Reply | Exception:
+    """The one place where the driver's errors become ours. The text of a reply never quotes arguments."""
+    if not isinstance(reply, RedisError):
+        return reply
+    code, text = _code(reply), str(reply)
+    if code in _TRANSIENT:
+        error: AsynqError = BrokerUnavailableError(f"Redis cannot serve now ({code}): {text}")
+    elif code in _DENIED:
+        error = BrokerError(f"Redis denies access ({code}): {text}")
+    else:
+        error = BrokerError(f"Redis refused a command: {text}")
+    error.__cause__ = reply
+    return error
+
+
+def _unreachable(connector: Connector, error: BaseException) -> AsynqError:
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return BrokerError(f"Redis at {connector} denies access: {error}")
+    reason = "no answer in time" if isinstance(error, TimeoutError) else error
+    return BrokerUnavailableError(f"Redis at {connector} is not reachable: {reason}")

@@ -1,0 +1,15 @@
+-- Included by scripts that store new tasks. Returns 1: the ID is free and the lock (if any) is taken;
+-- 0: the ID is in use; -1: another task holds the lock; 2: this very message is stored already, by a request
+-- whose answer was lost. The ID is looked at before the lock is taken, so a refusal leaves no lock behind (Q-03).
+local function admit(key, id, message, lock, lock_ms, repeated)
+  if redis.call('EXISTS', key) == 1 then
+    if repeated and redis.call('HGET', key, 'msg') == message then
+      return 2
+    end
+    return 0
+  end
+  if lock ~= '' and not redis.call('SET', lock, id, 'NX', 'PX', lock_ms) then
+    return -1
+  end
+  return 1
+end

@@ -1,0 +1,79 @@
+-- dequeue: move the next tasks of one queue from pending to active, each with a lease.
+--
+-- KEYS  1 pending  2 paused  3 active  4 lease
+-- ARGV  1 score of the leases: expiry in unix seconds, and a token as its fraction  2 queue key prefix
+--       3 how many at most, may be 0  4 "1" if this repeats a request without an answer
+-- Returns "PAUSED", or for each task, next to run first: ID, message, workers lost on it so far (or nil).
+-- IDs without a message are dropped (Q-08), and so are IDs that another list holds as well. A repeated
+-- request first looks for the tasks that its lost answer brought: they carry exactly this score.
+-- Peer  asynq (Go) internal/rdb/rdb.go dequeueCmd; wire format 5.6.
+local pending, paused, active, lease = unpack(KEYS)
+local score, prefix, wanted, repeated = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
+local taken = {}
+
+if repeated then
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', lease, score, score)) do
+    local task = redis.call('HMGET', prefix .. 't:' .. id, 'msg', 'crashes')
+    if task[1] then
+      taken[#taken + 1] = id
+      taken[#taken + 1] = task[1]
+      taken[#taken + 1] = task[2]
+    end
+  end
+  if #taken > 0 then
+    return taken
+  end
+end
+if redis.call('EXISTS', paused) == 1 then
+  return 'PAUSED'
+end
+
+local function is_elsewhere(id, state)
+  if state == 'active' then
+    return redis.call('ZSCORE', lease, id)
+  elseif state == 'aggregating' then
+    return false
+  end
+  return redis.call('ZSCORE', prefix .. state, id)
+end
+
+for _ = 1, 16 do
+  if wanted < 1 then
+    break
+  end
+  local ids = redis.call('LRANGE', pending, -wanted, -1)
+  if #ids == 0 then
+    break
+  end
+  local good, seen = {}, {}
+  for i = #ids, 1, -1 do
+    local id = ids[i]
+    local key = prefix .. 't:' .. id
+    local task = redis.call('HMGET', key, 'msg', 'crashes', 'state')
+    local message, crashes, state = task[1], task[2], task[3]
+    if not message then
+      redis.call('DEL', key)
+    elseif not seen[id] and (state == 'pending' or not state or not is_elsewhere(id, state)) then
+      seen[id] = true
+      good[#good + 1] = id
+      taken[#taken + 1] = id
+      taken[#taken + 1] = message
+      taken[#taken + 1] = crashes
+    end
+  end
+  redis.call('LTRIM', pending, 0, -#ids - 1)
+  if #good > 0 then
+    local leases = {}
+    for i, id in ipairs(good) do
+      leases[2 * i - 1] = score
+      leases[2 * i] = id
+      local key = prefix .. 't:' .. id
+      redis.call('HSET', key, 'state', 'active')
+      redis.call('HDEL', key, 'pending_since')
+    end
+    redis.call('LPUSH', active, unpack(good))
+    redis.call('ZADD', lease, unpack(leases))
+  end
+  wanted = wanted - #good
+end
+return taken

@@ -1,0 +1,33 @@
+-- forward: move scheduled and retry tasks whose time has come to pending, or back into their group.
+--
+-- KEYS  1 scheduled  2 retry  3 pending  4 groups
+-- ARGV  1 task key prefix  2 group key prefix  3 now, unix seconds  4 now, unix nanoseconds
+--       5 tasks moved at most, of each set
+-- Returns how many were moved or dropped, of the set with more of them; below ARGV 5 nothing is left to move.
+-- IDs without a message are dropped (Q-09); a group is always listed in groups (Q-05).
+-- Peer  asynq (Go) internal/rdb/rdb.go forwardCmd; wire format 5.12.
+local scheduled, retry, pending, groups = unpack(KEYS)
+local prefix, group_prefix, now, now_ns, step = unpack(ARGV)
+
+local function forward(set)
+  local ids = redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, step)
+  for _, id in ipairs(ids) do
+    redis.call('ZREM', set, id)
+    local key = prefix .. id
+    local task = redis.call('HMGET', key, 'msg', 'group')
+    local message, group = task[1], task[2]
+    if not message then
+      redis.call('DEL', key)
+    elseif group and group ~= '' then
+      redis.call('ZADD', group_prefix .. group, now, id)
+      redis.call('SADD', groups, group)
+      redis.call('HSET', key, 'state', 'aggregating')
+    else
+      redis.call('LPUSH', pending, id)
+      redis.call('HSET', key, 'state', 'pending', 'pending_since', now_ns)
+    end
+  end
+  return #ids
+end
+
+return math.max(forward(scheduled), forward(retry))

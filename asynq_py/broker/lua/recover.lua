@@ -1,0 +1,28 @@
+-- recover: hand tasks back whose worker let the lease run out; they run next.
+--
+-- KEYS  1 lease  2 active  3 pending
+-- ARGV  1 task key prefix  2 leases that ended by then (unix seconds) are taken  3 now, unix nanoseconds
+--       4 tasks recovered at most
+-- Returns the IDs handed back; leases that belong to no running task are dropped, and not among them.
+-- Looking and taking is one step, so a lease that was renewed or taken meanwhile is never touched. A lost
+-- worker is not a failure of the task: retries stay, the hash field `crashes` counts instead.
+-- Peer  asynq (Go) internal/rdb/rdb.go listLeaseExpiredCmd with retryCmd; wire format 5.13.
+local lease, active, pending = unpack(KEYS)
+local prefix, cutoff, now, step = unpack(ARGV)
+local recovered = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', lease, '-inf', cutoff, 'LIMIT', 0, step)) do
+  local key = prefix .. id
+  redis.call('ZREM', lease, id)
+  local was_active = redis.call('LREM', active, 0, id) > 0
+  local task = redis.call('HMGET', key, 'msg', 'state')
+  local message, state = task[1], task[2]
+  if not message then
+    redis.call('DEL', key)
+  elseif was_active or state == 'active' then
+    redis.call('RPUSH', pending, id)
+    redis.call('HSET', key, 'state', 'pending', 'pending_since', now)
+    redis.call('HINCRBY', key, 'crashes', 1)
+    recovered[#recovered + 1] = id
+  end
+end
+return recovered

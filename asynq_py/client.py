@@ -1,0 +1,295 @@
+"""Client: task and options become a message, and the message reaches Redis. Behaviour 2."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from types import TracebackType
+from typing import Final, Self, TypeVar, Unpack
+from uuid import uuid4
+
+from asynq_py.broker.broker import Broker, NewTask, Stored
+from asynq_py.broker.lane import Lane
+from asynq_py.clock import Clock, SystemClock
+from asynq_py.connection import Connector, RedisSource
+from asynq_py.errors import (
+    AsynqError,
+    BrokerUnavailableError,
+    DuplicateTaskError,
+    EnqueueError,
+    InvalidOptionError,
+    TaskIDConflictError,
+)
+from asynq_py.info import TaskInfo, task_info
+from asynq_py.options import Options, TaskOptions, check_seconds
+from asynq_py.outbox import Outbox
+from asynq_py.task import Task
+from asynq_py.wire import limits
+from asynq_py.wire.messages import TaskMessage, encode
+from asynq_py.wire.state import TaskState
+
+T = TypeVar("T")
+BATCHES_AT_ONCE: Final = 16
+
+
+@dataclass(slots=True)
+class Submission:
+    """A task on its way to Redis. `process_at`: Unix seconds. `repeated`: it may have arrived already."""
+
+    message: TaskMessage
+    entry: NewTask
+    state: TaskState
+    process_at: float
+    repeated: bool = False
+
+
+class Client:
+    """Enqueues tasks. Safe for concurrent use within one event loop; concurrent calls share round trips.
+
+    `redis`: a URL, a RedisConfig or a live client; left out, `$ASYNQ_REDIS_URL` or localhost.
+    `timeout`: seconds after which a call gives up on a Redis that is away.
+    `payload_limit`: the largest payload accepted, bytes.
+
+    Connects at the first call. Close it with `aclose()`, or use it as an async context manager.
+    """
+
+    def __init__(
+        self,
+        redis: RedisSource = None,
+        *,
+        timeout: float = 5.0,
+        payload_limit: int = limits.PAYLOAD_LIMIT,
+        clock: Clock | None = None,
+    ) -> None:
+        self._timeout = check_seconds("timeout", timeout, least=0.001)
+        if payload_limit < 0:
+            raise InvalidOptionError("payload_limit", payload_limit, "zero or more bytes")
+        self._payload_limit = payload_limit
+        self._clock = clock or SystemClock()
+        self._connector = Connector(redis)
+        # a call waits for at most one exchange before its own
+        self._lane = Lane(self._connector, role="client", timeout=self._timeout / 2)
+        self._broker = Broker(self._lane, self._clock)
+        self._outbox = Outbox(self._store, limit=limits.ENQUEUE_BATCH)
+
+    async def enqueue(self, task: Task, **options: Unpack[TaskOptions]) -> TaskInfo:
+        """Store a task and return how it stands.
+
+        When this returns, Redis has the task. Options given here win over those of the task.
+
+        Raises: InvalidOptionError: nothing was sent. DuplicateTaskError: its unique lock is held.
+        TaskIDConflictError: its ID is in use. BrokerUnavailableError: Redis is away; if `maybe_done` is set
+        the task may have been stored all the same.
+        """
+        submission = self._prepare(task, options)
+        try:
+            answer = await self._outbox.put(submission)
+        except BrokerUnavailableError as error:
+            (outcome,) = await self._persist([submission], [error])
+            if isinstance(outcome, Exception):
+                raise outcome from outcome.__cause__
+            answer = outcome
+        return self._accepted(submission, answer)
+
+    async def enqueue_many(
+        self, tasks: Iterable[Task], **options: Unpack[TaskOptions]
+    ) -> list[TaskInfo | EnqueueError]:
+        """Store many tasks in few round trips; answers in order, one bad task fails alone.
+
+        Raises: InvalidOptionError: an option given here is bad; nothing was sent. BrokerUnavailableError:
+        Redis is away and no task is known to be stored.
+        """
+        Options().override(options)
+        results: list[TaskInfo | EnqueueError] = []
+        remaining = iter(tasks)
+        while batch := list(islice(remaining, limits.ENQUEUE_BATCH * BATCHES_AT_ONCE)):
+            results += await self._enqueue_batch(batch, options, first=not results)
+        return results
+
+    async def ping(self) -> None:
+        """Ask Redis for an answer. Raises: BrokerUnavailableError."""
+        await self._broker.ping()
+
+    async def aclose(self) -> None:
+        """Finish what is under way and close the connection. Idempotent."""
+        await self._outbox.drain()
+        await self._lane.aclose()
+        await self._connector.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # -- one task ---------------------------------------------------------------------------------------
+
+    def _prepare(self, task: Task, given: TaskOptions) -> Submission:
+        if not isinstance(task, Task):
+            raise InvalidOptionError("task", type(task), "a Task")
+        size = len(task.payload or b"")
+        if size > self._payload_limit:
+            raise InvalidOptionError(
+                "payload", f"{size} bytes", f"at most {self._payload_limit} bytes (Client's payload_limit)"
+            )
+        options = task.options.override(given) if given else task.options
+        now = self._clock.time()
+        process_at = now
+        if options.process_at is not None:
+            process_at = options.process_at
+        elif options.process_in is not None:
+            process_at = now + options.process_in
+        state = TaskState.PENDING
+        if process_at > now:
+            state = TaskState.SCHEDULED
+        elif options.group is not None:
+            state = TaskState.AGGREGATING
+        message = _message(task, options)
+        lock_ms = 0
+        if options.unique is not None:
+            message.unique_key = self._broker.keys(options.queue).unique(task.type, task.payload)
+            lock_ms = math.ceil((max(process_at - now, 0) + options.unique) * 1000)
+        entry = NewTask(message.id, encode(message), message.unique_key, lock_ms)
+        return Submission(message, entry, state, process_at)
+
+    def _accepted(self, submission: Submission, answer: Stored) -> TaskInfo:
+        message = submission.message
+        if answer is Stored.LOCKED:
+            raise DuplicateTaskError(queue=message.queue, task_id=message.id)
+        if answer is Stored.ID_IN_USE:
+            raise TaskIDConflictError(queue=message.queue, task_id=message.id)
+        next_at = None if submission.state is TaskState.AGGREGATING else submission.process_at
+        return task_info(message, state=submission.state, next_process_at=next_at)
+
+    # -- many tasks -------------------------------------------------------------------------------------
+
+    async def _enqueue_batch(
+        self, tasks: Sequence[Task], options: TaskOptions, *, first: bool
+    ) -> list[TaskInfo | EnqueueError]:
+        prepared = [self._prepare_alone(task, options) for task in tasks]
+        submissions = [item for item in prepared if isinstance(item, Submission)]
+        answers = await self._persist(submissions, await self._store(submissions))
+        away = [answer for answer in answers if isinstance(answer, BrokerUnavailableError)]
+        if first and away and len(away) == len(answers):
+            raise away[0]
+        told = iter(zip(submissions, answers, strict=True))
+        return [item if isinstance(item, EnqueueError) else self._told(*next(told)) for item in prepared]
+
+    def _prepare_alone(self, task: Task, options: TaskOptions) -> Submission | EnqueueError:
+        try:
+            return self._prepare(task, options)
+        except InvalidOptionError as error:
+            return _because(error, queue=options.get("queue") or "", task_id=options.get("task_id") or "")
+
+    def _told(self, submission: Submission, answer: Stored | Exception) -> TaskInfo | EnqueueError:
+        if isinstance(answer, Exception):
+            return _because(answer, queue=submission.message.queue, task_id=submission.message.id)
+        try:
+            return self._accepted(submission, answer)
+        except EnqueueError as error:
+            return error
+
+    # -- sending ----------------------------------------------------------------------------------------
+
+    async def _store(self, submissions: Sequence[Submission]) -> Sequence[Stored | Exception]:
+        """Send each task once, those of one queue and kind together. Answers or errors in order."""
+        groups: dict[tuple[str, TaskState, bool], list[int]] = {}
+        for place, item in enumerate(submissions):
+            groups.setdefault((item.message.queue, item.state, item.repeated), []).append(place)
+        calls = [
+            (places[start : start + limits.ENQUEUE_BATCH], key)
+            for key, places in groups.items()
+            for start in range(0, len(places), limits.ENQUEUE_BATCH)
+        ]
+        if len(calls) == 1:  # the usual case, without the price of a task
+            return await self._call(submissions, *calls[0][1])
+        answers: list[Stored | Exception] = [Stored.YES] * len(submissions)
+
+        async def call(places: list[int], key: tuple[str, TaskState, bool]) -> None:
+            told: Sequence[Stored | Exception]
+            try:
+                told = await self._call([submissions[place] for place in places], *key)
+            except AsynqError as error:
+                told = [error] * len(places)
+            for place, answer in zip(places, told, strict=True):
+                answers[place] = answer
+
+        await asyncio.gather(*(call(*item) for item in calls))
+        return answers
+
+    async def _call(
+        self, items: Sequence[Submission], queue: str, state: TaskState, repeated: bool
+    ) -> Sequence[Stored]:
+        if state is TaskState.PENDING:
+            return await self._broker.enqueue(queue, [item.entry for item in items], repeated=repeated)
+        if state is TaskState.SCHEDULED:
+            return await self._broker.schedule(
+                queue,
+                [(item.entry, int(item.process_at), item.message.group_key) for item in items],
+                repeated=repeated,
+            )
+        return await self._broker.add_to_group(
+            queue, [(item.entry, item.message.group_key) for item in items], repeated=repeated
+        )
+
+    async def _persist(
+        self, submissions: Sequence[Submission], answers: Sequence[Stored | Exception]
+    ) -> list[Stored | Exception]:
+        """Send again what found no Redis, until the timeout.
+
+        A task whose answer was lost is marked, so that Redis knows it again by its bytes and it is neither
+        stored twice nor refused as its own duplicate.
+        """
+        outcome = list(answers)
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        pause = 0.05
+        try:
+            async with asyncio.timeout_at(deadline):
+                while away := [i for i, answer in enumerate(outcome) if _mark(submissions[i], answer)]:
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                    pause = min(pause * 2, 1.0)
+                    told = await self._store([submissions[i] for i in away])
+                    for i, answer in zip(away, told, strict=True):
+                        outcome[i] = answer
+        except TimeoutError:
+            pass
+        for i, answer in enumerate(outcome):
+            if isinstance(answer, BrokerUnavailableError) and submissions[i].repeated:
+                answer.maybe_done = True
+        return outcome
+
+
+def _mark(submission: Submission, answer: Stored | Exception) -> bool:
+    """Is the task to be sent again? Remembers that it may have arrived."""
+    if not isinstance(answer, BrokerUnavailableError):
+        return False
+    submission.repeated = submission.repeated or answer.maybe_done
+    return True
+
+
+def _message(task: Task, options: Options) -> TaskMessage:
+    timeout, deadline = options.timeout or 0, options.deadline or 0
+    return TaskMessage(
+        type=task.type,
+        payload=task.payload,
+        id=options.task_id or str(uuid4()),
+        queue=options.queue,
+        retry=options.max_retry,
+        timeout=timeout if timeout or deadline else limits.DEFAULT_TIMEOUT,
+        deadline=deadline,
+        retention=options.retention,
+        group_key=options.group,
+        headers=task.headers,
+    )
+
+
+def _because(cause: Exception, *, queue: str, task_id: str) -> EnqueueError:
+    error = EnqueueError(str(cause), queue=queue, task_id=task_id)
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,40 @@
+"""What a handler is. Plain functions become coroutine functions that run in a worker thread."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, cast
+
+from asynq_py.active_task import ActiveTask
+from asynq_py.errors import InvalidOptionError
+
+AsyncHandler: TypeAlias = Callable[[ActiveTask], Awaitable[object]]
+Handler: TypeAlias = Callable[[ActiveTask], object]
+"""`async def f(task)`, or plain `def f(task)`; what it returns is not kept."""
+
+
+def as_async(handler: Handler) -> AsyncHandler:
+    """Make any handler awaitable.
+
+    Raises: InvalidOptionError: it cannot be called.
+    """
+    if not callable(handler):
+        raise InvalidOptionError("handler", handler, "a function of one argument, the ActiveTask")
+    if _is_async(handler):
+        return cast(AsyncHandler, handler)
+
+    async def in_thread(task: ActiveTask) -> None:
+        result = await task.run_in_thread(handler)
+        if inspect.isawaitable(result):  # a plain wrapper around a coroutine function
+            await result
+
+    return functools.update_wrapper(in_thread, handler) if hasattr(handler, "__name__") else in_thread
+
+
+def _is_async(handler: object) -> bool:
+    while isinstance(handler, functools.partial):
+        handler = cast("functools.partial[object]", handler).func
+    call = handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler)  # noqa: B004
+    return inspect.iscoroutinefunction(call)

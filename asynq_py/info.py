@@ -1,0 +1,65 @@
+"""Snapshots handed to callers: frozen, with aware datetimes and spans in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from asynq_py.wire.messages import TaskMessage
+from asynq_py.wire.state import TaskState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskInfo:
+    """A task as it stood when somebody looked. Behaviour 2.6.
+
+    None stands for "none" or "not yet". `timeout` and `retention` are seconds.
+    """
+
+    id: str
+    queue: str
+    type: str
+    payload: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    state: TaskState
+    max_retry: int
+    retried: int
+    last_error: str | None
+    last_failed_at: datetime | None
+    timeout: int | None
+    deadline: datetime | None
+    group: str | None
+    next_process_at: datetime | None
+    retention: int
+    completed_at: datetime | None
+    result: bytes | None = field(repr=False)
+
+
+def task_info(
+    message: TaskMessage, *, state: TaskState, next_process_at: float | None, result: bytes | None = None
+) -> TaskInfo:
+    """Make a snapshot. `next_process_at`: Unix seconds."""
+    return TaskInfo(
+        id=message.id,
+        queue=message.queue,
+        type=message.type,
+        payload=message.payload,
+        headers=dict(message.headers),
+        state=state,
+        max_retry=message.retry,
+        retried=message.retried,
+        last_error=message.error_msg or None,
+        last_failed_at=_instant(message.last_failed_at),
+        timeout=message.timeout or None,
+        deadline=_instant(message.deadline),
+        group=message.group_key or None,
+        next_process_at=None if next_process_at is None else datetime.fromtimestamp(next_process_at, UTC),
+        retention=message.retention,
+        completed_at=_instant(message.completed_at),
+        result=result,
+    )
+
+
+def _instant(seconds: int) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

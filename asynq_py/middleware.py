@@ -1,0 +1,26 @@
+"""What a middleware is, and how a list of them is folded around a handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
+
+from asynq_py.active_task import ActiveTask
+from asynq_py.handler import AsyncHandler
+
+Middleware: TypeAlias = Callable[[ActiveTask, AsyncHandler], Awaitable[object]]
+"""`async def mw(task, call_next)`: does what it likes before and after `await call_next(task)`."""
+
+
+def fold(middleware: Sequence[Middleware], handler: AsyncHandler) -> AsyncHandler:
+    """Wrap a handler; the first of the list is the outermost."""
+    for layer in reversed(middleware):
+        handler = _wrapped(layer, handler)
+    return handler
+
+
+def _wrapped(layer: Middleware, inner: AsyncHandler) -> AsyncHandler:
+    async def call(task: ActiveTask) -> None:
+        await layer(task, inner)
+
+    return call

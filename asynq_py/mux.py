@@ -1,0 +1,79 @@
+"""ServeMux: finds the handler of a task by its type. Behaviour 10."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from asynq_py.active_task import ActiveTask
+from asynq_py.errors import HandlerNotFoundError, InvalidOptionError
+from asynq_py.handler import AsyncHandler, Handler, as_async
+from asynq_py.middleware import Middleware, fold
+from asynq_py.options import check_name
+
+H = TypeVar("H", bound=Handler)
+
+
+class ServeMux:
+    """Handlers by pattern: a task goes to the one that is its type, else to the longest that it begins with.
+
+    A mux is itself a handler, so it may be registered in another one. Middleware wraps whatever handler was
+    found, and the error when none was.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, AsyncHandler] = {}
+        self._middleware: list[Middleware] = []
+        self._wrapped: dict[str, AsyncHandler] = {}
+        self._prefixes: list[str] = []
+        self._not_found: AsyncHandler = _not_found
+
+    def handler(self, pattern: str) -> Callable[[H], H]:
+        """Register the decorated function. Raises: as `handle`."""
+
+        def register(function: H) -> H:
+            self.handle(pattern, function)
+            return function
+
+        return register
+
+    def handle(self, pattern: str, handler: Handler) -> None:
+        """Register a handler.
+
+        Raises: InvalidOptionError: a blank pattern, one registered before, or no function.
+        """
+        check_name("pattern", pattern)
+        if pattern in self._handlers:
+            raise InvalidOptionError("pattern", pattern, "each pattern once")
+        self._handlers[pattern] = as_async(handler)
+        self._fold()
+
+    def use(self, *middleware: Middleware) -> None:
+        """Add middleware; the first added is the outermost."""
+        self._middleware.extend(middleware)
+        self._fold()
+
+    def find(self, task_type: str) -> tuple[AsyncHandler, str]:
+        """Return the handler with its middleware, and the pattern that matched; "" if none did."""
+        exact = self._wrapped.get(task_type)
+        if exact is not None:
+            return exact, task_type
+        for prefix in self._prefixes:
+            if task_type.startswith(prefix):
+                return self._wrapped[prefix], prefix
+        return self._not_found, ""
+
+    async def __call__(self, task: ActiveTask) -> None:
+        handler, _ = self.find(task.type)
+        await handler(task)
+
+    def _fold(self) -> None:
+        self._wrapped = {
+            pattern: fold(self._middleware, handler) for pattern, handler in self._handlers.items()
+        }
+        self._prefixes = sorted(self._handlers, key=len, reverse=True)
+        self._not_found = fold(self._middleware, _not_found)
+
+
+async def _not_found(task: ActiveTask) -> None:
+    raise HandlerNotFoundError(task.type)

@@ -1,0 +1,74 @@
+"""Group commit: what arrives during a flush goes out with the next, and each caller gets its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class Outbox(Generic[Item, Answer]):
+    """Turns many small calls into few large ones.
+
+    `flush` gets at most `limit` items and returns one answer or exception for each, in order; if it raises,
+    every item of that flush gets the error. One flush is under way at a time. It runs in a task of the
+    outbox's own, so a caller that is cancelled gives up its answer and disturbs nobody.
+    """
+
+    def __init__(
+        self, flush: Callable[[list[Item]], Awaitable[Sequence[Answer | Exception]]], *, limit: int
+    ) -> None:
+        self._flush = flush
+        self._limit = limit
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._flusher: asyncio.Task[None] | None = None
+
+    def put(self, item: Item) -> asyncio.Future[Answer]:
+        """Queue an item for the next flush; the future brings its answer. Needs a running event loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((item, future))
+        if self._flusher is None:
+            self._flusher = loop.create_task(self._run())
+        return future
+
+    async def drain(self) -> None:
+        """Wait until nothing is waiting or under way."""
+        while self._flusher is not None:
+            await asyncio.wait([self._flusher])
+
+    async def _run(self) -> None:
+        batch: list[tuple[Item, asyncio.Future[Answer]]] = []
+        try:
+            while self._waiting:
+                waiting = self._waiting
+                batch = [waiting.popleft() for _ in range(min(self._limit, len(waiting)))]
+                _resolve(batch, await self._answers([item for item, _ in batch]))
+        finally:
+            # reached with work left only when the event loop is being torn down
+            self._flusher = None
+            for _, future in (*batch, *self._waiting):
+                future.cancel()
+            self._waiting.clear()
+
+    async def _answers(self, items: list[Item]) -> Sequence[Answer | Exception]:
+        try:
+            return await self._flush(items)
+        except Exception as error:
+            return [error] * len(items)
+
+
+def _resolve(
+    batch: Sequence[tuple[object, asyncio.Future[Answer]]], answers: Sequence[Answer | Exception]
+) -> None:
+    for (_, future), answer in zip(batch, answers, strict=True):
+        if future.done():  # its caller was cancelled
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

@@ -1,0 +1,285 @@
+"""One try of one task: deadline, handler, outcome. Behaviour 5.4 and 6."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+from asynq_py.active_task import ActiveTask, CancelReason, set_current_task
+from asynq_py.broker.broker import Broker, Owned
+from asynq_py.clock import Clock
+from asynq_py.errors import LeaseExpiredError, RevokeTask
+from asynq_py.handler import AsyncHandler
+from asynq_py.retry import default_retry_delay
+from asynq_py.server import outcome
+from asynq_py.server.config import ServerConfig
+from asynq_py.server.outcome import Outcome, Rules
+from asynq_py.server.threads import Threads
+from asynq_py.wire import limits
+from asynq_py.wire.messages import TaskMessage
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CANCEL_AGAIN = 0.1  # seconds, growing; a handler may swallow one cancelation but hardly a row of them
+
+
+class Report(Protocol):
+    """Where an attempt says how it ended; None: nothing may be written."""
+
+    def __call__(self, attempt: Attempt, outcome: Outcome | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all attempts of a server share."""
+
+    handler: AsyncHandler
+    config: ServerConfig
+    clock: Clock
+    broker: Broker
+    threads: Threads
+    report: Report
+
+
+class Attempt:
+    """A try, from the moment its task is fetched until its outcome is known.
+
+    `valid_until`: when our lease ends, on the monotonic clock. `deadline`: Unix seconds.
+    """
+
+    __slots__ = (
+        "_again", "_around", "_ended", "_timer", "cancel_reason", "crashes", "deadline", "has_left_thread",
+        "id", "message", "owned", "queue", "started_at", "task", "valid_until",
+    )  # fmt: skip
+
+    def __init__(
+        self, around: Surroundings, message: TaskMessage, owned: Owned, crashes: int, valid_until: float
+    ) -> None:
+        self._around = around
+        self._again = CANCEL_AGAIN
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
+        self.message = message
+        self.id = message.id
+        self.queue = message.queue
+        self.owned = owned
+        self.crashes = crashes
+        self.valid_until = valid_until
+        self.started_at = around.clock.time()
+        self.deadline = _deadline(message, self.started_at)
+        self.cancel_reason: CancelReason | None = None
+        self.has_left_thread = False
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Try, and report. Never raises, except when the whole server is torn down."""
+        active = ActiveTask(self.message, self)
+        set_current_task(active)
+        ended: Outcome | None = None
+        try:
+            error = await self._try(active)
+            ended = await self._judge(active, error)
+        except asyncio.CancelledError:  # torn down before the end is known
+            ended = self._handed_back()
+            raise
+        finally:
+            self._ended = True
+            self._around.report(self, ended)
+
+    @property
+    def is_running(self) -> bool:
+        return self.task is not None and not self._ended
+
+    def cancel(self, reason: CancelReason) -> None:
+        """Cancel the handler, again and again until it ends. The first reason counts."""
+        if self._ended or self.cancel_reason is not None:
+            return
+        self.cancel_reason = reason
+        if self._timer is not None:
+            self._timer.cancel()
+        self._deliver_cancel()
+
+    async def write_result(self, data: bytes) -> None:
+        if not await self._around.broker.write_result(self.queue, self.id, self.owned.token, data):
+            raise LeaseExpiredError(self.queue, self.id)
+
+    async def run_in_thread(self, function: Callable[[ActiveTask], T], task: ActiveTask) -> T:
+        """A thread cannot be stopped: wait for it even when cancelled, unless the whole server ends."""
+        future = asyncio.wrap_future(await self._around.threads.submit(function, task))
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as error:
+                if self.cancel_reason is None or self.cancel_reason is CancelReason.SHUTDOWN:
+                    self.has_left_thread = True
+                    future.add_done_callback(_ignore)
+                    raise
+                cancelled = error
+        if cancelled is not None and isinstance(future.exception(), asyncio.CancelledError):
+            raise cancelled
+        return future.result()
+
+    # -- the try ----------------------------------------------------------------------------------------
+
+    async def _try(self, active: ActiveTask) -> BaseException | None:
+        """Run the handler to its end. Returns the error it ended with."""
+        loop = asyncio.get_running_loop()
+        self.task = task = asyncio.current_task()
+        assert task is not None
+        left = self.deadline - self._around.clock.time()
+        if left <= 0:  # a deadline in the past: the handler is not called at all
+            self.cancel_reason = self._overdue()
+            return self._cancelation_error()
+        self._timer = loop.call_later(left, self._time_out)
+        logger.debug("started %s", active)
+        try:
+            await self._around.handler(active)
+        except asyncio.CancelledError as error:
+            if self.cancel_reason is not None:
+                return self._cancelation_error()
+            if task.cancelling():
+                raise  # not our doing: the server is being torn down
+            return error  # the handler's own
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            # SystemExit and the like must not reach the event loop, where they would end every other task
+            return error
+        finally:
+            self._ended = True
+            self._timer.cancel()
+            if self.cancel_reason is not None:
+                await _absorb_cancelation(task)
+        return None
+
+    def _time_out(self) -> None:
+        self.cancel(self._overdue())
+
+    def _overdue(self) -> CancelReason:
+        is_absolute = self.message.deadline and self.deadline >= self.message.deadline
+        return CancelReason.DEADLINE if is_absolute else CancelReason.TIMEOUT
+
+    def _deliver_cancel(self) -> None:
+        if self._ended or self.task is None:
+            return
+        self.task.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self._again, self._deliver_cancel)
+        self._again = min(self._again * 2, 1.0)
+
+    def _cancelation_error(self) -> BaseException:
+        match self.cancel_reason:
+            case CancelReason.TIMEOUT:
+                return TimeoutError(f"not done within {self.deadline - self.started_at:.0f} s")
+            case CancelReason.DEADLINE:
+                return TimeoutError(f"not done by {datetime.fromtimestamp(self.deadline, UTC):%F %TZ}")
+            case CancelReason.LEASE_LOST:
+                return LeaseExpiredError(self.queue, self.id)
+            case _:
+                return asyncio.CancelledError("canceled")
+
+    # -- its end ----------------------------------------------------------------------------------------
+
+    async def _judge(self, active: ActiveTask, error: BaseException | None) -> Outcome | None:
+        if self.cancel_reason is CancelReason.SHUTDOWN and error is not None and not outcome.is_wish(error):
+            logger.info("handed back %s", active)
+            return self._handed_back()
+        if self.cancel_reason is CancelReason.LEASE_LOST:
+            await self._tell(active, error or LeaseExpiredError(self.queue, self.id))
+            _log_lost(active)
+            return None
+        now = self._around.clock.time()
+        if error is None:
+            logger.info("done %s", active)
+            return outcome.succeed(self.owned, self.message, now)
+        await self._tell(active, error)
+        ended = outcome.fail(self.owned, self.message, error, now, self._rules(active))
+        _log_failure(active, error, ended, now)
+        return ended
+
+    def _handed_back(self) -> Outcome | None:
+        # a thread that still runs must not meet a second run: its lease ends, then the task is recovered
+        return None if self.has_left_thread else outcome.Requeue(self.owned)
+
+    async def _tell(self, active: ActiveTask, error: BaseException) -> None:
+        """Call the user's error handler; an error of its own is logged and changes nothing."""
+        handler = self._around.config.error_handler
+        if handler is None:
+            return
+        try:
+            answer = handler(active, error)
+            if inspect.isawaitable(answer):
+                await answer
+        except Exception:
+            logger.exception("the error handler failed on %s", active)
+
+    def _rules(self, active: ActiveTask) -> Rules:
+        config = self._around.config
+
+        def retry_delay(n: int, error: BaseException) -> float:
+            try:
+                delay = config.retry_delay(n, error, active)
+                return delay if isinstance(delay, int | float) else delay.total_seconds()
+            except Exception:
+                logger.exception("retry_delay failed on %s; the default is used", active)
+                return default_retry_delay(n, error, active)
+
+        def is_failure(error: BaseException) -> bool:
+            try:
+                return bool(config.is_failure(error))
+            except Exception:
+                logger.exception("is_failure failed on %s; it counts as a failure", active)
+                return True
+
+        return Rules(retry_delay, lambda n, error: default_retry_delay(n, error, active), is_failure)
+
+
+def _deadline(message: TaskMessage, now: float) -> float:
+    """When a try that starts now must end. Behaviour 5.2."""
+    if message.timeout and message.deadline:
+        return min(now + message.timeout, float(message.deadline))
+    if message.deadline:
+        return float(message.deadline)
+    return now + (message.timeout or limits.DEFAULT_TIMEOUT)
+
+
+async def _absorb_cancelation(task: asyncio.Task[None]) -> None:
+    """Take in a cancelation that was asked for but came too late to be delivered."""
+    while task.uncancel():
+        pass
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
+
+
+def _ignore(future: asyncio.Future[T]) -> None:
+    """Look at the outcome of a thread that nobody waits for any more, so that it is not reported as lost."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _log_lost(active: ActiveTask) -> None:
+    logger.warning("lost the lease of %s; its outcome is not written", active)
+
+
+def _log_failure(active: ActiveTask, error: BaseException, ended: Outcome, now: float) -> None:
+    text = outcome.describe(error)
+    match ended:
+        case outcome.Retry():
+            logger.warning(
+                "failed %s: %s; again in %d s", active, text, ended.retry_at - now, exc_info=_trace(error)
+            )
+        case outcome.Archive():
+            logger.error("archived %s: %s", active, text, exc_info=_trace(error))
+        case _:
+            logger.info("revoked %s", active)
+
+
+def _trace(error: BaseException) -> BaseException | None:
+    return error if error.__traceback__ is not None and not isinstance(error, RevokeTask) else None

@@ -1,0 +1,134 @@
+"""Heartbeater: extends leases of running tasks, and says that the server lives. Behaviour 11.1."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import socket
+from collections.abc import Callable
+from uuid import uuid4
+
+import anyio
+
+from asynq_py.active_task import CancelReason
+from asynq_py.broker.broker import Broker
+from asynq_py.broker.registry import Registry
+from asynq_py.errors import BrokerError, BrokerUnavailableError
+from asynq_py.server.attempt import Attempt
+from asynq_py.server.config import ServerConfig
+from asynq_py.server.inflight import InFlight
+from asynq_py.server.outage import Outage, every
+from asynq_py.wire.messages import ServerInfo, WorkerInfo, encode, set_instant
+
+LOOK_AT_LEASES = 0.5  # seconds between looks, by our own clock, at leases that could not be extended
+SWEEP = 12  # beats between sweeps of dead servers
+FAREWELL = 2.0  # seconds given to the last word
+
+
+class Heartbeater:
+    """`status`: the server's state as peers know it."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        registry: Registry,
+        config: ServerConfig,
+        inflight: InFlight,
+        outage: Outage,
+        *,
+        status: Callable[[], str],
+    ) -> None:
+        self._broker = broker
+        self._registry = registry
+        self._config = config
+        self._clock = config.clock
+        self._inflight = inflight
+        self._outage = outage
+        self._status = status
+        self._host = _host_name()
+        self._pid = os.getpid()
+        self._server_id = str(uuid4())
+        self._identity = f"{self._host}:{self._pid}:{self._server_id}"
+        self._started_at = self._clock.time()
+        self._beats = 0
+
+    async def run(self) -> None:
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(every, lambda: self._config.heartbeat, self.beat_once, self._outage)
+                group.start_soon(every, lambda: LOOK_AT_LEASES, self._drop_expired, self._outage)
+        finally:
+            with anyio.move_on_after(FAREWELL, shield=True):
+                await self._say_goodbye()
+
+    async def beat_once(self) -> None:
+        """Leases first: they are what keeps others off our tasks."""
+        await self._extend_leases()
+        now, ttl = self._clock.time(), max(2, math.ceil(2 * self._config.heartbeat))
+        workers = {attempt.id: encode(self._worker(attempt)) for attempt in self._inflight}
+        await self._registry.write_server(
+            self._identity, encode(self._server(len(workers))), workers, now=now, ttl=ttl
+        )
+        if self._beats % SWEEP == 0:
+            await self._registry.sweep(now=now)
+        self._beats += 1
+
+    async def _extend_leases(self) -> None:
+        by_queue: dict[str, list[Attempt]] = {}
+        for attempt in self._inflight:
+            by_queue.setdefault(attempt.queue, []).append(attempt)
+        for queue, attempts in by_queue.items():
+            valid_until = self._clock.monotonic() + self._config.lease - 1.0  # Redis knows whole seconds only
+            answers = await self._broker.extend(
+                queue,
+                [attempt.owned for attempt in attempts],
+                expires_at=int(self._clock.time() + self._config.lease),
+            )
+            for attempt, is_ours in zip(attempts, answers, strict=True):
+                if is_ours:
+                    attempt.valid_until = valid_until
+                elif attempt.is_running:
+                    attempt.cancel(CancelReason.LEASE_LOST)
+
+    async def _drop_expired(self) -> None:
+        self._inflight.drop_expired(self._clock.monotonic())
+
+    async def _say_goodbye(self) -> None:
+        with contextlib.suppress(BrokerUnavailableError, BrokerError):  # the entries end by themselves
+            await self._registry.clear_server(self._identity)
+
+    def _server(self, active: int) -> ServerInfo:
+        info = ServerInfo(
+            host=self._host,
+            pid=self._pid,
+            server_id=self._server_id,
+            concurrency=self._config.concurrency,
+            queues=self._config.queues,
+            strict_priority=self._config.strict_priority,
+            status=self._status(),
+            active_worker_count=active,
+        )
+        set_instant(info.start_time, self._started_at)
+        return info
+
+    def _worker(self, attempt: Attempt) -> WorkerInfo:
+        info = WorkerInfo(
+            host=self._host,
+            pid=self._pid,
+            server_id=self._server_id,
+            task_id=attempt.id,
+            task_type=attempt.message.type,
+            task_payload=attempt.message.payload,
+            queue=attempt.queue,
+        )
+        set_instant(info.start_time, attempt.started_at)
+        set_instant(info.deadline, attempt.deadline)
+        return info
+
+
+def _host_name() -> str:
+    try:
+        return socket.gethostname() or "unknown-host"
+    except OSError:
+        return "unknown-host"

@@ -1,0 +1,47 @@
+"""The tries whose outcome is not yet written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from asynq_py.active_task import CancelReason
+from asynq_py.server.attempt import Attempt
+
+
+class InFlight:
+    """Attempts by queue and ID: IDs are unique within a queue only (Q-24)."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[tuple[str, str], Attempt] = {}
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return iter(list(self._attempts.values()))
+
+    def add(self, attempt: Attempt) -> None:
+        """Remember a try. An older one of the same task has lost its lease, or this one could not be here."""
+        key = (attempt.queue, attempt.id)
+        older = self._attempts.get(key)
+        if older is not None:
+            older.cancel(CancelReason.LEASE_LOST)
+        self._attempts[key] = attempt
+
+    def remove(self, attempt: Attempt) -> None:
+        key = (attempt.queue, attempt.id)
+        if self._attempts.get(key) is attempt:
+            del self._attempts[key]
+
+    def cancel(self, task_id: str) -> bool:
+        """Cancel the tries of this ID, whatever their queue, as the channel names no queue (Q-42)."""
+        found = [attempt for attempt in self if attempt.id == task_id]
+        for attempt in found:
+            attempt.cancel(CancelReason.CANCELLED)
+        return bool(found)
+
+    def drop_expired(self, now: float) -> None:
+        """Cancel tries whose lease has ended by our own clock (`now`: monotonic)."""
+        for attempt in self:
+            if attempt.valid_until < now:
+                attempt.cancel(CancelReason.LEASE_LOST)

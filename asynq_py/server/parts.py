@@ -1,0 +1,98 @@
+"""The parts of one server and the lanes they talk on, wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from asynq_py.broker.broker import Broker
+from asynq_py.broker.lane import Lane
+from asynq_py.broker.registry import Registry
+from asynq_py.component import Component
+from asynq_py.connection import Connector
+from asynq_py.handler import AsyncHandler
+from asynq_py.server.config import ServerConfig
+from asynq_py.server.forwarder import Forwarder
+from asynq_py.server.healthcheck import HealthChecker
+from asynq_py.server.heartbeater import Heartbeater
+from asynq_py.server.inflight import InFlight
+from asynq_py.server.janitor import Janitor
+from asynq_py.server.notifier import Notifier
+from asynq_py.server.outage import Outage
+from asynq_py.server.processor import Processor
+from asynq_py.server.recoverer import Recoverer
+from asynq_py.server.subscriber import Subscriber
+from asynq_py.server.syncer import Syncer
+from asynq_py.server.threads import Threads
+from asynq_py.wire import limits
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a server runs, by the order in which it ends: `inner` first, `outer` last.
+
+    Four lanes, so that no traffic waits behind another's: fetching, outcomes, leases, and the rest.
+    """
+
+    processor: Processor
+    inner: Sequence[Component]
+    syncer: Syncer
+    outer: Sequence[Component]
+    upkeep: Broker
+    outage: Outage
+    lanes: Sequence[Lane]
+    threads: Threads
+
+    async def aclose(self) -> None:
+        self.threads.close()
+        for lane in self.lanes:
+            await lane.aclose()
+
+
+def assemble(
+    connector: Connector, handler: AsyncHandler, config: ServerConfig, *, status: Callable[[], str]
+) -> Parts:
+    """Build the parts; nothing runs or connects yet."""
+    clock, queues = config.clock, tuple(config.queues)
+    lanes = fetching, outcomes, leases, rest = [
+        Lane(connector, role=role) for role in ("fetch", "outcomes", "leases", "upkeep")
+    ]
+    upkeep = Broker(rest, clock)
+    outage = Outage(str(connector))
+    inflight = InFlight()
+    threads = Threads(config.thread_limit)
+    notifier = Notifier(connector, queues, poll=config.poll_interval)
+    syncer = Syncer(
+        Broker(outcomes, clock), clock, outage, settled=inflight.remove, patience=config.cancel_grace + 1.0
+    )
+    processor = Processor(
+        handler,
+        config,
+        broker=Broker(fetching, clock),
+        results=upkeep,
+        syncer=syncer,
+        inflight=inflight,
+        notifier=notifier,
+        outage=outage,
+        threads=threads,
+    )
+    inner: list[Component] = [
+        notifier,
+        Forwarder(upkeep, clock, outage, queues, interval=config.forward_interval),
+        Recoverer(
+            upkeep,
+            clock,
+            outage,
+            queues,
+            interval=config.recover_interval,
+            skew=min(limits.LEASE_SKEW, config.lease / 2),
+        ),
+        Janitor(upkeep, outage, queues, interval=config.janitor_interval, batch=config.janitor_batch_size),
+    ]
+    if config.health_check is not None:
+        inner.append(HealthChecker(upkeep, config.health_check, interval=config.health_check_interval))
+    heartbeater = Heartbeater(
+        Broker(leases, clock), Registry(leases), config, inflight, outage, status=status
+    )
+    outer = (heartbeater, Subscriber(connector, inflight))
+    return Parts(processor, inner, syncer, outer, upkeep, outage, lanes, threads)

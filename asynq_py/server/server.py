@@ -1,0 +1,173 @@
+"""Server: builds its parts, starts them, and ends them in order. Behaviour 4."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from enum import StrEnum
+from types import TracebackType
+from typing import Self, Unpack
+
+import anyio
+
+from asynq_py.component import running
+from asynq_py.connection import Connector, RedisSource
+from asynq_py.errors import BrokerUnavailableError, ServerStateError
+from asynq_py.handler import Handler, as_async
+from asynq_py.server.config import ServerConfig, ServerOptions
+from asynq_py.server.parts import Parts, assemble
+from asynq_py.signals import signals
+
+logger = logging.getLogger(__name__)
+
+
+class ServerState(StrEnum):
+    """What a server is doing; peers read it in the server's record."""
+
+    NEW = "new"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+    CLOSED = "closed"
+
+
+class Server:
+    """Runs tasks.
+
+    `redis`: a URL, a RedisConfig or a live client; None: `$ASYNQ_REDIS_URL` or localhost.
+    `handler`: a function of one ActiveTask, or a ServeMux.
+    Options: see ServerOptions.
+
+    Either `await serve()` in a process of its own, or `async with server:` inside an application. A server
+    is used once.
+
+    Raises: InvalidOptionError.
+    """
+
+    def __init__(self, redis: RedisSource, handler: Handler, **config: Unpack[ServerOptions]) -> None:
+        self._config = ServerConfig.of(config)
+        self._handler = as_async(handler)
+        self._connector = Connector(redis)
+        self._state = ServerState.NEW
+        self._parts: Parts | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> ServerState:
+        return self._state
+
+    async def serve(self) -> None:
+        """Work until TERM or INT, or `shutdown()`.
+
+        The first TERM or INT lets running tasks finish for `shutdown_timeout`, then hands the others back; a
+        second one hands them back at once, a third ends the process on the spot. TSTP stops fetching. With
+        `handle_signals=False` signals are left alone.
+
+        Raises: ServerStateError: started before. BrokerError: Redis denies access.
+        """
+        parts = self._activate()
+        async with anyio.create_task_group() as group:
+            if self._config.handle_signals:
+                group.start_soon(self._obey_signals, parts)
+            await self._run(parts)
+            group.cancel_scope.cancel()
+
+    async def start(self) -> None:
+        """Work in the background of this event loop, without touching signals.
+
+        Does not wait for Redis. Raises: ServerStateError: started before.
+        """
+        parts = self._activate()
+        # a bare task, as there is no block to hold it: shutdown() awaits it
+        self._task = asyncio.create_task(self._run(parts), name="asynq-py server")
+
+    def stop(self) -> None:
+        """Fetch no more; running tasks go on. Has no effect unless the server is active."""
+        if self._state is ServerState.ACTIVE and self._parts is not None:
+            self._state = ServerState.STOPPED
+            self._parts.processor.stop()
+            logger.info("stopped fetching")
+
+    async def shutdown(self) -> None:
+        """End as after a TERM: let tasks finish, hand back the others, and wait until all is closed.
+
+        Idempotent. Raises what made the server fail, if it did.
+        """
+        self._begin_end()
+        task, self._task = self._task, None
+        if task is not None:
+            await task
+
+    async def ping(self) -> None:
+        """Ask Redis for an answer.
+
+        Raises: BrokerUnavailableError. ServerStateError: the server does not run.
+        """
+        if self._parts is None or self._state is ServerState.CLOSED:
+            raise ServerStateError(f"the server is {self._state}")
+        await self._parts.upkeep.ping()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.shutdown()
+
+    # -- life -------------------------------------------------------------------------------------------
+
+    def _activate(self) -> Parts:
+        if self._state is not ServerState.NEW:
+            raise ServerStateError(f"the server is {self._state}; a server is started once")
+        self._parts = assemble(self._connector, self._handler, self._config, status=lambda: self._state)
+        self._state = ServerState.ACTIVE
+        return self._parts
+
+    def _begin_end(self) -> None:
+        if self._state in (ServerState.ACTIVE, ServerState.STOPPED) and self._parts is not None:
+            self._state = ServerState.CLOSED
+            self._parts.processor.end()
+            logger.info("shutting down")
+
+    async def _obey_signals(self, parts: Parts) -> None:
+        endings = 0
+        async for number in signals():
+            logger.info("got %s", number.name)
+            if number.name == "SIGTSTP":
+                self.stop()
+                continue
+            endings += 1
+            if endings == 1:
+                self._begin_end()
+            elif endings == 2:
+                parts.processor.hurry()
+            else:
+                os._exit(128 + number)
+
+    async def _run(self, parts: Parts) -> None:
+        try:
+            await self._check_access(parts)
+            logger.info(
+                "serving %s from %s, %d tasks at once",
+                dict(self._config.queues),
+                self._connector,
+                self._config.concurrency,
+            )
+            # Senders end before receivers, because they stand inside: leases live until all is written.
+            async with running(*parts.outer), running(parts.syncer), running(*parts.inner):
+                await parts.processor.run()
+        finally:
+            self._state = ServerState.CLOSED
+            with anyio.CancelScope(shield=True):
+                await parts.aclose()
+                await self._connector.aclose()
+            logger.info("ended")
+
+    async def _check_access(self, parts: Parts) -> None:
+        """Fail now if Redis denies us; but an absent Redis is waited for, by each part on its own."""
+        try:
+            await parts.upkeep.ping()
+        except BrokerUnavailableError as error:
+            parts.outage.noticed(error)

@@ -1,0 +1,24 @@
+"""TERM, INT and TSTP, as something that one can await."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import AsyncIterator
+
+import anyio
+
+
+async def signals() -> AsyncIterator[signal.Signals]:
+    """Yield each TERM, INT or TSTP; nothing ever in a thread or on a system that cannot deliver them.
+
+    While this runs they have no other effect.
+    """
+    wanted = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGTSTP"):
+        wanted.append(signal.SIGTSTP)
+    if threading.current_thread() is not threading.main_thread():
+        await anyio.sleep_forever()
+    with anyio.open_signal_receiver(*wanted) as received:
+        async for number in received:
+            yield signal.Signals(number)

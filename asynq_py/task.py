@@ -1,0 +1,72 @@
+"""Task: what is to be done. Immutable, and free of any connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Unpack
+
+from asynq_py.errors import InvalidOptionError
+from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
+
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Task:
+    """A unit of work: a type, which chooses the handler, and a payload.
+
+    `payload`: bytes are sent as they are, text as UTF-8, None as no payload, anything else as compact JSON.
+    `headers`: text by name; metadata that handlers can read.
+    `options`: defaults for this task; those given when it is enqueued win.
+
+    Raises: InvalidOptionError: a blank type, a payload that is no JSON, or a bad header or option.
+    """
+
+    type: str
+    payload: bytes | None = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    options: Options
+
+    def __init__(
+        self,
+        type: str,
+        payload: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **options: Unpack[TaskOptions],
+    ) -> None:
+        object.__setattr__(self, "type", check_name("type", type))
+        object.__setattr__(self, "payload", _encoded(payload))
+        object.__setattr__(self, "headers", _checked_headers(headers) if headers else _NO_HEADERS)
+        object.__setattr__(self, "options", DEFAULTS.override(options) if options else DEFAULTS)
+
+
+def _encoded(payload: object) -> bytes | None:
+    if payload is None or isinstance(payload, bytes):
+        return payload
+    if isinstance(payload, bytearray | memoryview):
+        return bytes(payload)
+    try:
+        text = payload if isinstance(payload, str) else _to_json(payload)
+        return text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        # the payload itself is private: only its kind is told
+        raise InvalidOptionError(
+            "payload", type(payload), f"bytes, text, or what JSON can hold: {error}"
+        ) from None
+
+
+def _to_json(payload: object) -> str:
+    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        try:
+            name.encode(), value.encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise InvalidOptionError("headers", name, "text that UTF-8 can hold, by such a name") from None
+    return MappingProxyType(dict(headers))

@@ -1,0 +1,30 @@
+"""Every number that other processes on the same Redis rely on, or that bounds what we write.
+
+Spans are in seconds.
+"""
+
+from typing import Final
+
+# wire format 9: the constants of asynq (Go)
+LEASE: Final = 30.0
+HEARTBEAT: Final = 5.0
+STATISTICS_TTL: Final = 90 * 24 * 3600
+ARCHIVE_SIZE: Final = 10_000
+ARCHIVE_AGE: Final = 90 * 24 * 3600
+DEFAULT_TIMEOUT: Final = 30 * 60
+DEFAULT_MAX_RETRY: Final = 25
+DEFAULT_QUEUE: Final = "default"
+MAX_INT64: Final = 9223372036854775807
+MAX_INT32: Final = 2147483647
+
+# our own; none of them can be seen by a peer
+FORWARD_BATCH: Final = 100  # tasks a script moves at once: keeps a script well under 5 ms
+RECOVER_BATCH: Final = 100
+TRIM_BATCH: Final = 500  # archived tasks a script forgets at once; Lua's unpack ends at 8 000 (Q-10)
+ENQUEUE_BATCH: Final = 200
+SETTLE_BATCH: Final = 200
+LEASE_SKEW: Final = 5.0  # how far the clocks of two servers may differ before a lease is taken too early
+POISON_LIMIT: Final = 3  # workers that may die on a task before it is archived (reliability guide F29)
+PAYLOAD_LIMIT: Final = 1 << 20  # bytes
+ERROR_TEXT_LIMIT: Final = 4096  # bytes of UTF-8
+NAME_LIMIT: Final = 255  # characters of a task type, queue, ID or group name

@@ -1,0 +1,109 @@
+"""Encode and decode the protobuf messages. Wire format, section 3.
+
+The only module that knows the generated classes. Fields that this version does not know survive decoding and
+encoding, so a retry here never strips what a newer peer wrote.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from asynq_py.errors import MessageDecodeError
+from asynq_py.wire.asynq_pb2 import (
+    SchedulerEnqueueEvent,
+    SchedulerEntry,
+    ServerInfo,
+    TaskMessage,
+    WorkerInfo,
+)
+from asynq_py.wire.limits import ERROR_TEXT_LIMIT
+
+if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+__all__ = [
+    "SchedulerEnqueueEvent",
+    "SchedulerEntry",
+    "ServerInfo",
+    "TaskMessage",
+    "WorkerInfo",
+    "completed",
+    "decode_task",
+    "encode",
+    "failed",
+    "instant",
+    "set_instant",
+    "stand_in",
+]
+
+UNDECODABLE_TYPE = "asynq:undecodable"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def encode(message: TaskMessage | ServerInfo | WorkerInfo | SchedulerEntry | SchedulerEnqueueEvent) -> bytes:
+    return message.SerializeToString()
+
+
+def decode_task(data: bytes, *, queue: str, task_id: str) -> TaskMessage:
+    """Decode the message of the task that Redis holds as `task_id` of `queue`.
+
+    Raises: MessageDecodeError: not a task message, or that of another task.
+    """
+    try:
+        message = TaskMessage.FromString(data)
+    except (DecodeError, ValueError) as error:  # ValueError: text that is not UTF-8, by some runtimes
+        raise MessageDecodeError(f"task {task_id!r} in queue {queue!r}: not a task message") from error
+    if message.id != task_id or message.queue != queue:
+        raise MessageDecodeError(
+            f"task {task_id!r} in queue {queue!r}: the message stored there is that of "
+            f"task {message.id!r} in queue {message.queue!r}"
+        )
+    return message
+
+
+def failed(message: TaskMessage, *, error: str, now: float, counted: bool) -> bytes:
+    """Encode the message as it stands after a failed try. Wire format 5.9, 5.10.
+
+    `now`: Unix seconds. `counted`: the try counts as a retry.
+    """
+    changed = TaskMessage()
+    changed.CopyFrom(message)
+    changed.error_msg = clip(error)
+    changed.last_failed_at = int(now)
+    if counted:
+        changed.retried += 1
+    return changed.SerializeToString()
+
+
+def completed(message: TaskMessage, *, now: float) -> bytes:
+    """Encode the message as it stands after success at `now` (Unix seconds). Wire format 5.8."""
+    changed = TaskMessage()
+    changed.CopyFrom(message)
+    changed.completed_at = int(now)
+    return changed.SerializeToString()
+
+
+def stand_in(data: bytes, *, queue: str, task_id: str) -> TaskMessage:
+    """Carry undecodable bytes as the payload of a message that every tool can show."""
+    return TaskMessage(type=UNDECODABLE_TYPE, payload=data, id=task_id, queue=queue)
+
+
+def clip(text: str) -> str:
+    """Make any text storable: valid UTF-8 (lone surrogates replaced), of bounded size."""
+    data = text.encode("utf-8", "replace")
+    if len(data) > ERROR_TEXT_LIMIT:
+        data = data[: ERROR_TEXT_LIMIT - 3] + "…".encode()
+    return data.decode("utf-8", "ignore")
+
+
+def set_instant(field: Timestamp, at: float) -> None:
+    """Write Unix seconds into a Timestamp field."""
+    field.seconds, nanos = divmod(int(at * 1_000_000) * 1000, 1_000_000_000)
+    field.nanos = nanos
+
+
+def instant(field: Timestamp) -> datetime:
+    return _EPOCH + timedelta(seconds=field.seconds, microseconds=field.nanos // 1000)

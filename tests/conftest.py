@@ -1,0 +1,95 @@
+"""Which server the tests run against, and what every test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+from redis.asyncio import Redis
+
+from asynq_py import Client
+from asynq_py.broker.broker import Broker
+from asynq_py.broker.lane import Lane
+from asynq_py.connection import Connector
+from tests.clock import ManualClock
+from tests.servers import KINDS, running, why_absent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--redis",
+        default="embedded",
+        choices=(*KINDS, "all"),
+        help="the server to test against; all: each that this machine can run (default: embedded)",
+    )
+
+
+def _kinds(config: pytest.Config) -> list[str]:
+    wanted = str(config.getoption("--redis"))
+    return list(KINDS) if wanted == "all" else [wanted]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [f"server: {kind}{_absence(kind)}" for kind in _kinds(config)]
+
+
+def _absence(kind: str) -> str:
+    why = why_absent(kind)
+    return f" (skipped: {why})" if why else ""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "redis_url" in metafunc.fixturenames:
+        kinds = _kinds(metafunc.config)
+        metafunc.parametrize("server_kind", kinds, indirect=True, scope="session", ids=kinds)
+
+
+@pytest.fixture(scope="session")
+def server_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    why = why_absent(kind)
+    if why:
+        pytest.skip(why)
+    return kind
+
+
+@pytest.fixture(scope="session")
+def server_url(server_kind: str) -> Generator[str]:
+    with running(server_kind) as url:
+        yield url
+
+
+@pytest.fixture
+async def redis_url(server_kind: str, server_url: str) -> str:
+    """The URL of a real server, empty."""
+    async with Redis.from_url(server_url) as client:
+        await client.flushall()
+    return server_url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncGenerator[Redis]:
+    """A plain client of the same server, to seed and to look."""
+    async with Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def client(redis_url: str) -> AsyncGenerator[Client]:
+    async with Client(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def broker(redis_url: str, clock: ManualClock) -> AsyncGenerator[Broker]:
+    """A broker whose time stands still until the test moves it."""
+    connector = Connector(redis_url)
+    lane = Lane(connector, role="test")
+    yield Broker(lane, clock)
+    await lane.aclose()
+    await connector.aclose()

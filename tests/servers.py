@@ -1,0 +1,78 @@
+"""Real servers to test against: the embedded Valkey, Debian's redis-server, or a container."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from asynq_py.embedded import EmbeddedServer
+
+KINDS = ("embedded", "redis-server", "docker")
+
+
+def why_absent(kind: str) -> str | None:
+    """Why this machine cannot run that kind of server; None if it can."""
+    if kind == "redis-server" and shutil.which("redis-server") is None:
+        return "no redis-server on this machine (Debian: apt-get install redis-server)"
+    if kind == "docker":
+        try:
+            subprocess.run(["docker", "info"], check=True, capture_output=True, timeout=10)
+        except (OSError, subprocess.SubprocessError) as error:
+            return f"Docker does not answer ({type(error).__name__})"
+    return None
+
+
+@contextmanager
+def running(kind: str) -> Generator[str]:
+    """Start a server and yield its URL."""
+    if kind == "embedded":
+        yield from _embedded()
+    elif kind == "redis-server":
+        yield from _redis_server()
+    else:
+        yield from _container()
+
+
+def _embedded() -> Generator[str]:
+    server = EmbeddedServer(None)
+    yield f"unix://{server.acquire()}"
+    server.release()
+
+
+def _redis_server() -> Generator[str]:
+    with tempfile.TemporaryDirectory(prefix="asynq-py-test-") as folder:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = Path(folder, "log")
+        process = subprocess.Popen(
+            ["redis-server", "--port", str(port), "--save", "", "--dir", folder, "--logfile", str(log)]
+        )
+        try:
+            _wait_for_answer(port, process)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _wait_for_answer(port: int, process: subprocess.Popen[bytes]) -> None:
+    with redis.Redis(port=port, retry=Retry(ConstantBackoff(0.02), 250)) as client:
+        client.ping()
+    assert process.poll() is None
+
+
+def _container() -> Generator[str]:
+    from testcontainers.redis import RedisContainer
+
+    with RedisContainer("redis:8") as container:
+        yield f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}/0"
