@@ -66,7 +66,8 @@ def _to_json(payload: object) -> str:
 def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     for name, value in headers.items():
         try:
-            name.encode(), value.encode()
+            name.encode()
+            value.encode()
         except (AttributeError, UnicodeEncodeError):
             raise InvalidOptionError("headers", name, "text that UTF-8 can hold, by such a name") from None
     return MappingProxyType(dict(headers))

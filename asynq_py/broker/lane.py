@@ -18,25 +18,20 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
-    NoPermissionError,
     NoScriptError,
     RedisError,
     ResponseError,
 )
 
+from asynq_py.broker.faults import code, translated, unreachable
 from asynq_py.connection import Connector
-from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
+from asynq_py.errors import AsynqError, BrokerUnavailableError
 from asynq_py.outbox import Outbox
 
 Argument: TypeAlias = "str | bytes | int | float"
 Reply: TypeAlias = Any  # what hiredis makes of an answer: bytes, int, None, or lists of these
 
 COMMANDS_AT_ONCE: Final = 128
-# Redis is there but cannot serve now; each of these codes passes by itself.
-_TRANSIENT: Final = frozenset(
-    ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MISCONF", "NOREPLICAS", "BUSY")
-)
-_DENIED: Final = frozenset(("NOAUTH", "WRONGPASS", "NOPERM"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +104,15 @@ class Lane:
         except (RedisError, OSError, TimeoutError) as error:
             await self._disconnect()
             if connection is None:  # so nothing was sent
-                raise _unreachable(self._connector, error) from error
+                raise unreachable(self._connector, error) from error
         except BaseException:
             await self._disconnect()  # torn down: leave nothing half-read behind
             raise
-        if any(isinstance(reply, ResponseError) and _code(reply) == "READONLY" for reply in replies):
+        if any(isinstance(reply, ResponseError) and code(reply) == "READONLY" for reply in replies):
             await self._disconnect()  # a demoted master: the next exchange looks for the new one
         unanswered = len(batch) - len(replies)
         return [
-            *map(_translated, replies),
+            *map(translated, replies),
             *(BrokerUnavailableError("Redis did not answer", maybe_done=True) for _ in range(unanswered)),
         ]
 
@@ -173,30 +168,3 @@ async def _is_clean(connection: AbstractConnection) -> bool:
         return connection.is_connected and not await connection.can_read()
     except (RedisError, OSError):
         return False
-
-
-def _code(error: RedisError) -> str:
-    """The first word of Redis' answer; the driver cuts it off where it has a class for it."""
-    return getattr(error, "status_code", None) or str(error).partition(" ")[0]
-
-
-def _translated(reply: Reply | Exception) -> Reply | Exception:
-    """The one place where the driver's errors become ours. The text of a reply never quotes arguments."""
-    if not isinstance(reply, RedisError):
-        return reply
-    code, text = _code(reply), str(reply)
-    if code in _TRANSIENT:
-        error: AsynqError = BrokerUnavailableError(f"Redis cannot serve now ({code}): {text}")
-    elif code in _DENIED:
-        error = BrokerError(f"Redis denies access ({code}): {text}")
-    else:
-        error = BrokerError(f"Redis refused a command: {text}")
-    error.__cause__ = reply
-    return error
-
-
-def _unreachable(connector: Connector, error: BaseException) -> AsynqError:
-    if isinstance(error, AuthenticationError | NoPermissionError):
-        return BrokerError(f"Redis at {connector} denies access: {error}")
-    reason = "no answer in time" if isinstance(error, TimeoutError) else error
-    return BrokerUnavailableError(f"Redis at {connector} is not reachable: {reason}")

@@ -1,8 +1,7 @@
-"""Says at once that a queue has work. Behind it Redis itself, so tasks pushed by Go wake us as well.
+"""Says at once that a queue has work, whoever pushed it; polling is the fallback.
 
-`BLMOVE pending pending RIGHT RIGHT` moves the next task onto its own place, that is, nothing; but it blocks
-while the list is empty. Where that cannot be had (Redis before 6.2, no rights, a broken connection), and for
-paused queues, where it would return at once for ever, the caller polls.
+Where Redis cannot wake us (before 6.2, no rights, a broken connection), and for paused queues, whose watch
+would return at once for ever, the wait is short and the caller looks for itself.
 """
 
 from __future__ import annotations
@@ -14,17 +13,14 @@ from collections.abc import Collection
 from typing import Final
 
 import anyio
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError, ResponseError
 
+from asynq_py.broker.watch import Watch
 from asynq_py.connection import Connector
+from asynq_py.errors import BrokerError, BrokerUnavailableError
 from asynq_py.server.outage import Backoff
-from asynq_py.wire.keys import QueueKeys
 
 logger = logging.getLogger(__name__)
 
-BLOCK: Final = 5.0  # seconds one BLMOVE waits; an answer of "nothing" shows that the connection lives
-ANSWER: Final = 3.0  # seconds after which an answer that is due will not come any more
 SAFETY: Final = 10  # polls left out where Redis wakes us
 
 
@@ -35,78 +31,66 @@ class Notifier:
     """
 
     def __init__(self, connector: Connector, queues: Collection[str], *, poll: float) -> None:
-        self._connector = connector
         self._poll = poll
         self._wake = asyncio.Event()
-        self._watches = {queue: _Watch(connector, queue, self._wake) for queue in queues}
+        self._sentries = {queue: _Sentry(connector, queue, self._wake) for queue in queues}
 
     async def run(self) -> None:
         async with anyio.create_task_group() as group:
-            for watch in self._watches.values():
-                group.start_soon(watch.run)
+            for sentry in self._sentries.values():
+                group.start_soon(sentry.run)
 
     def wake(self) -> None:
         """End the present wait."""
         self._wake.set()
 
-    async def wait(self, paused: Collection[str]) -> None:
+    async def wait(self, unwatched: Collection[str]) -> None:
         """Wait until a queue that was found empty may have tasks, or until it is time to look anyway."""
-        # Cleared before the watches are armed: one that is armed looks for itself, so no push is missed.
+        # Cleared before the sentries are armed: an armed one looks for itself, so no push is missed.
         self._wake.clear()
         seconds = self._poll * random.uniform(0.5, 1.5)
-        watched = [watch for queue, watch in self._watches.items() if queue not in paused]
-        if len(watched) == len(self._watches) and all(watch.works for watch in watched):
+        watched = [sentry for queue, sentry in self._sentries.items() if queue not in unwatched]
+        if len(watched) == len(self._sentries) and all(sentry.works for sentry in watched):
             seconds *= SAFETY
-        for watch in watched:
-            watch.armed.set()
+        for sentry in watched:
+            sentry.armed.set()
         with anyio.move_on_after(seconds):
             await self._wake.wait()
 
 
-class _Watch:
+class _Sentry:
     """Watches one queue whenever it is armed."""
 
     def __init__(self, connector: Connector, queue: str, wake: asyncio.Event) -> None:
-        self._connector = connector
         self._queue = queue
-        self._pending = QueueKeys(queue).pending
+        self._watch = Watch(connector, queue)
         self._wake = wake
-        self._connection: AbstractConnection | None = None
         self.armed = asyncio.Event()
         self.works = False
 
     async def run(self) -> None:
-        backoff = Backoff()
         try:
-            while True:
-                await self.armed.wait()
-                try:
-                    has_work = await self._look()
-                except ResponseError as error:
-                    logger.info("queue %r is polled, as Redis refuses BLMOVE: %s", self._queue, error)
-                    return
-                except (RedisError, OSError, TimeoutError):
-                    await self._disconnect()
-                    await anyio.sleep(backoff.next())
-                    continue
-                self.works = True
-                backoff.reset()
-                if has_work:
-                    self.armed.clear()
-                    self._wake.set()
+            await self._stand()
         finally:
+            self.works = False
             with anyio.CancelScope(shield=True):
-                await self._disconnect()
+                await self._watch.aclose()
 
-    async def _look(self) -> bool:
-        if self._connection is None:
-            self._connection = await self._connector.connect("asynq-py:notifier")
-        await self._connection.send_command("BLMOVE", self._pending, self._pending, "RIGHT", "RIGHT", BLOCK)
-        async with asyncio.timeout(BLOCK + ANSWER):
-            return await self._connection.read_response() is not None
-
-    async def _disconnect(self) -> None:
-        self.works = False
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
+    async def _stand(self) -> None:
+        backoff = Backoff()
+        while True:
+            await self.armed.wait()
+            try:
+                has_work = await self._watch.has_work()
+            except BrokerUnavailableError:
+                self.works = False
+                await anyio.sleep(backoff.next())
+                continue
+            except BrokerError as error:
+                logger.info("queue %r is polled, as it cannot be watched: %s", self._queue, error)
+                return
+            self.works = True
+            backoff.reset()
+            if has_work:
+                self.armed.clear()
+                self._wake.set()

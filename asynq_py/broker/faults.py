@@ -1,0 +1,44 @@
+"""The one place where the driver's errors become ours. No text of ours ever quotes a command's arguments."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+
+from asynq_py.connection import Connector
+from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
+
+# Redis is there but cannot serve now; each of these codes passes by itself.
+_TRANSIENT: Final = frozenset(
+    ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MISCONF", "NOREPLICAS", "BUSY")
+)
+_DENIED: Final = frozenset(("NOAUTH", "WRONGPASS", "NOPERM"))
+
+
+def code(error: RedisError) -> str:
+    """The first word of Redis' answer; the driver cuts it off where it has a class for it."""
+    return getattr(error, "status_code", None) or str(error).partition(" ")[0]
+
+
+def translated(reply: Any) -> Any:
+    """Make a refusal by Redis an error of ours; any other reply stays as it is."""
+    if not isinstance(reply, RedisError):
+        return reply
+    reason, text = code(reply), str(reply)
+    if reason in _TRANSIENT:
+        error: AsynqError = BrokerUnavailableError(f"Redis cannot serve now ({reason}): {text}")
+    elif reason in _DENIED:
+        error = BrokerError(f"Redis denies access ({reason}): {text}")
+    else:
+        error = BrokerError(f"Redis refused a command: {text}")
+    error.__cause__ = reply
+    return error
+
+
+def unreachable(connector: Connector, error: BaseException) -> AsynqError:
+    """Say why no connection could be had, or why it broke."""
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return BrokerError(f"Redis at {connector} denies access: {error}")
+    reason = "no answer in time" if isinstance(error, TimeoutError) else error
+    return BrokerUnavailableError(f"Redis at {connector} is not reachable: {reason}")
