@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 from asynq_py.active_task import CancelReason
@@ -9,10 +10,14 @@ from asynq_py.server.attempt import Attempt
 
 
 class InFlight:
-    """Attempts by queue and ID: IDs are unique within a queue only (Q-24)."""
+    """Attempts by queue and ID: IDs are unique within a queue only (Q-24).
+
+    `shrank`: set whenever one is removed; whoever waits for that clears it.
+    """
 
     def __init__(self) -> None:
         self._attempts: dict[tuple[str, str], Attempt] = {}
+        self.shrank = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -32,6 +37,7 @@ class InFlight:
         key = (attempt.queue, attempt.id)
         if self._attempts.get(key) is attempt:
             del self._attempts[key]
+        self.shrank.set()
 
     def cancel(self, task_id: str) -> bool:
         """Cancel the tries of this ID, whatever their queue, as the channel names no queue (Q-42)."""

@@ -78,7 +78,7 @@ class Processor:
         self._unwatched: set[str] = set()  # paused, or not in order: nothing can wake us for these
         self._backoff = Backoff()
         self._handling = 0
-        self._changed = asyncio.Event()  # a slot became free, or we are told to stop, end or hurry
+        self._changed = inflight.shrank  # also set when a handler ends, and when we are told to stop
         self._is_stopped = self._is_ending = self._is_hurried = False
 
     def stop(self) -> None:
