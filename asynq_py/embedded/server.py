@@ -8,11 +8,11 @@ lock: when it gets that, nobody is left.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import importlib.util
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -73,15 +73,25 @@ class EmbeddedServer:
         return directory
 
 
-@functools.cache
+_temporary: Final[dict[int, Path]] = {}
+
+
 def _temporary_directory(pid: int) -> Path:
     """Make the directory of this process's own server, and hold its lock until the process ends.
 
     The one thing here that outlives its users: a client that has closed and a server opened after it in the
     same process must meet the same data. `pid` keeps a forked child from taking its parent's for its own.
     """
-    directory = Path(tempfile.mkdtemp(prefix=f"asynq-py-{pid}-"))
-    _lock_shared(directory)  # never closed: the kernel does that
+    if pid in _temporary:
+        return _temporary[pid]
+    made = Path(tempfile.mkdtemp(prefix=f"asynq-py-{pid}-"))
+    held = _lock_shared(made)  # never closed: the kernel does that
+    directory = _temporary.setdefault(pid, made)
+    if (
+        directory is not made
+    ):  # another thread was faster: a client and a server that connect at the same time
+        os.close(held)
+        shutil.rmtree(made, ignore_errors=True)
     return directory
 
 
