@@ -1,0 +1,95 @@
+"""Every file of examples/ runs, ends by itself and prints what it says it does."""
+
+from __future__ import annotations
+
+from tests.examples.programs import EXAMPLES, run
+
+
+def test_every_example_has_a_test() -> None:
+    tests = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    untested = [path.name for path in EXAMPLES.glob("*.py") if path.stem not in tests]
+    assert untested == []
+
+
+def test_quickstart(redis_url: str) -> None:
+    assert run("quickstart.py", redis_url) == ["welcome, user 42"]
+
+
+def test_quickstart_needs_no_server() -> None:
+    assert run("quickstart.py", None) == ["welcome, user 42"]
+
+
+def test_embedding(redis_url: str) -> None:
+    assert run("embedding.py", redis_url) == [
+        "POST /pictures: 202",
+        "GET /tasks/…: completed, result small-cat.png",
+    ]
+
+
+def test_sync_producer(redis_url: str) -> None:
+    assert run("sync_producer.py", redis_url) == [
+        "enqueued invoice:send to billing, state pending",
+        "enqueued 100 more, 0 refused",
+        "sent 101 invoices",
+    ]
+
+
+def test_middleware(redis_url: str) -> None:
+    assert run("middleware.py", redis_url) == [
+        "building the report of acme",
+        "report:build done quickly",
+        "report:build failed quickly",
+    ]
+
+
+def test_retries_and_errors(redis_url: str) -> None:
+    lines = run("retries_and_errors.py", redis_url)
+    tries = [line for line in lines if ", try " in line]
+    assert sorted(tries) == [
+        "endless, try 1: TimeoutError: not done within 1 s",
+        "flaky, try 1: ConnectionError: the other side hung up",
+        "flaky, try 2: ConnectionError: the other side hung up",
+        "hopeless, try 1: SkipRetry: the payload names no customer",
+        "pointless, try 1: RevokeTask: ",
+        "throttled, try 1: RetryLater: the other side asks us to slow down",
+    ]
+    assert [line for line in lines if ", try " not in line] == [
+        "flaky: completed after 2 failures",
+        "hopeless: archived: the payload names no customer",
+        "pointless: forgotten",
+        "throttled: completed after 0 failures",
+        "endless: archived: TimeoutError: not done within 1 s",
+    ]
+
+
+def test_unique_tasks(redis_url: str) -> None:
+    assert run("unique_tasks.py", redis_url) == [
+        "refused: a unique task of this type and payload is already in queue 'default'",
+        "refused: queue 'default' already has a task with the ID 'report-2026-01-31'",
+        "syncing account 7",
+        "accepted again",
+    ]
+
+
+def test_results(redis_url: str) -> None:
+    assert run("results.py", redis_url) == ["result: {'words': 4}", "state: completed, kept for 3600 s"]
+
+
+def test_graceful_shutdown(redis_url: str) -> None:
+    assert run("graceful_shutdown.py", redis_url) == [
+        "short: done, although the worker was told to end",
+        "long: cancelled, handing the task back",
+        "the worker has ended; long: pending, 0 retries used",
+        "long: done by the next worker",
+    ]
+
+
+def test_demo(redis_url: str) -> None:
+    lines = run("demo.py", redis_url)
+
+    all_tasks = next(line.split() for line in lines if line.split()[:1] == ["all"])
+    assert all_tasks == ["all", "301", "297", "3", "1", "19", "13"]
+    assert lines[-1] == " ✓ 301 handed in = 297 finished + 3 archived + 1 refused; none is missing"
+    assert "video:encode archived: CancelledError: canceled" in lines
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in "".join(lines)  # no colours and no cursor movements where there is no terminal
