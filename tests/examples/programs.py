@@ -22,7 +22,7 @@ def run(name: str, redis_url: str | None) -> list[str]:
     if redis_url is not None:
         env["ASYNQ_REDIS_URL"] = redis_url
     ended = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", str(EXAMPLES / name)],
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
         env={**env, "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
