@@ -1,0 +1,172 @@
+"""What users import, and the shapes they rely on."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import asynq_py
+from asynq_py import (
+    ActiveTask,
+    AsynqError,
+    CancelReason,
+    Client,
+    EnqueueError,
+    Inspector,
+    InvalidOptionError,
+    RedisConfig,
+    ServeMux,
+    Server,
+    ServerOptions,
+    SyncClient,
+    Task,
+    TaskInfo,
+    TaskOptions,
+)
+from asynq_py.options import Options
+
+CORE = [
+    "ActiveTask", "Client", "RedisConfig", "ServeMux", "Server", "SyncClient", "Task", "Inspector",
+    "TaskInfo", "current_task", "AsynqError", "InvalidOptionError", "EnqueueError", "DuplicateTaskError",
+    "TaskIDConflictError", "QueueNotFoundError", "QueueNotEmptyError", "TaskNotFoundError",
+    "BrokerUnavailableError", "LeaseExpiredError", "HandlerNotFoundError", "TaskFailedError", "SkipRetry",
+    "RevokeTask", "RetryLater",
+]  # fmt: skip
+PROMISED = ["App", "Scheduler", "PeriodicTask", "PeriodicTaskManager"]  # exported as soon as they exist
+
+OPTIONS = [
+    "queue", "task_id", "max_retry", "timeout", "deadline", "unique", "process_at", "process_in",
+    "retention", "group",
+]  # fmt: skip
+CONFIG = [
+    "concurrency", "queues", "strict_priority", "retry_delay", "is_failure", "error_handler",
+    "shutdown_timeout", "poll_interval", "forward_interval", "janitor_interval", "janitor_batch_size",
+    "health_check", "health_check_interval", "handle_signals",
+]  # fmt: skip
+
+
+def test_all_is_sorted_and_names_exactly_what_is_there() -> None:
+    public = {
+        name
+        for name, value in vars(asynq_py).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert asynq_py.__all__ == sorted(asynq_py.__all__)
+    assert set(asynq_py.__all__) == public | {"__version__"}
+
+
+def test_the_core_layer_is_exported() -> None:
+    assert set(CORE) - set(asynq_py.__all__) == set()
+
+
+def test_what_is_promised_is_exported_as_soon_as_it_exists() -> None:
+    defined = {
+        node.name
+        for path in Path(asynq_py.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert (defined & set(PROMISED)) - set(asynq_py.__all__) == set()
+
+
+def test_every_public_class_and_function_is_described() -> None:
+    public = {name: getattr(asynq_py, name) for name in asynq_py.__all__}
+    described = [
+        name for name, value in public.items() if inspect.isclass(value) or inspect.isfunction(value)
+    ]
+    assert [name for name in described if not public[name].__doc__] == []
+
+
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (Task, "(type, payload=None, *, headers=None, **options)"),
+        (Client.enqueue, "(self, task, **options)"),
+        (Client.enqueue_many, "(self, tasks, **options)"),
+        (Client.ping, "(self)"),
+        (Client.aclose, "(self)"),
+        (Server, "(redis, handler, **config)"),
+        (Server.serve, "(self)"),
+        (Server.start, "(self)"),
+        (Server.stop, "(self)"),
+        (Server.shutdown, "(self)"),
+        (Server.ping, "(self)"),
+        (ServeMux.handler, "(self, pattern)"),
+        (ServeMux.handle, "(self, pattern, handler)"),
+        (ServeMux.use, "(self, *middleware)"),
+        (ActiveTask.json, "(self)"),
+        (ActiveTask.write_result, "(self, data)"),
+        (asynq_py.current_task, "()"),
+        (Inspector.aclose, "(self)"),
+    ],
+)
+def test_a_call_has_the_shape_that_is_promised(function: Callable[..., object], shape: str) -> None:
+    signature = inspect.signature(function)
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    assert str(inspect.Signature(bare)) == shape
+
+
+@pytest.mark.parametrize("kind", [Client, SyncClient, Inspector])
+def test_redis_comes_first_and_may_be_left_out_and_the_rest_is_named(kind: type) -> None:
+    first, *others = inspect.signature(kind).parameters.values()
+    assert (first.name, first.default) == ("redis", None)
+    assert {other.kind for other in others} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("name", ["enqueue", "enqueue_many", "ping"])
+def test_the_sync_client_takes_what_the_client_takes_and_needs_no_await(name: str) -> None:
+    ours, theirs = getattr(SyncClient, name), getattr(Client, name)
+    assert inspect.signature(ours) == inspect.signature(theirs)
+    assert inspect.iscoroutinefunction(theirs)
+    assert not inspect.iscoroutinefunction(ours)
+
+
+@pytest.mark.parametrize("kind", [Client, Inspector, Server])
+def test_what_holds_connections_is_an_async_context_manager(kind: type) -> None:
+    assert inspect.iscoroutinefunction(kind.__aenter__)  # type: ignore[attr-defined]
+    assert inspect.iscoroutinefunction(kind.__aexit__)  # type: ignore[attr-defined]
+
+
+def test_the_options_of_a_task_are_those_promised() -> None:
+    assert list(TaskOptions.__annotations__) == OPTIONS
+    assert [field.name for field in fields(Options)] == OPTIONS
+
+
+def test_the_options_of_a_server_include_those_promised() -> None:
+    assert set(CONFIG) - set(ServerOptions.__annotations__) == set()
+
+
+def test_an_active_task_has_what_handlers_are_promised() -> None:
+    promised = "type payload headers id queue retried max_retry deadline group cancel_reason"
+    assert set(promised.split()) - set(dir(ActiveTask)) == set()
+    assert {reason.name for reason in CancelReason} == {
+        "TIMEOUT", "DEADLINE", "CANCELLED", "SHUTDOWN", "LEASE_LOST",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Task, TaskInfo, RedisConfig])
+def test_values_are_frozen(kind: type) -> None:
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert Path(asynq_py.__file__).with_name("py.typed").is_file()
+
+
+def test_every_error_is_ours() -> None:
+    errors = {
+        name
+        for name in asynq_py.__all__
+        if name.endswith("Error") and not issubclass(getattr(asynq_py, name), AsynqError)
+    }
+    assert errors == set()
+    assert issubclass(InvalidOptionError, ValueError)
+    assert {kind.__name__ for kind in EnqueueError.__subclasses__()} == {
+        "DuplicateTaskError", "TaskIDConflictError",
+    }  # fmt: skip
