@@ -1,0 +1,76 @@
+import pytest
+from redis.asyncio import Redis
+
+from asynq_py.broker import broker as broker_module
+from asynq_py.broker.broker import Broker
+from tests.state import NOW, NOW_NS, Hash, dump, kept, lease, seed, state
+
+
+async def test_tasks_of_lost_workers_run_next_and_no_retry_is_used_up(broker: Broker, redis: Redis) -> None:
+    await seed(
+        redis,
+        state(
+            active=[
+                kept("a", lease(7, NOW - 2), retry=0),
+                kept("b", lease(7, NOW + 2)),
+                kept("c", NOW - 1, retried=1, fields={"crashes": 1}),
+            ],
+            pending=[kept("waiting")],
+        ),
+    )
+
+    assert await broker.recover("q", ended_by=NOW) == ["a", "c"]
+
+    back = [
+        kept("c", retried=1, fields={"crashes": 2, "pending_since": NOW_NS}),
+        kept("a", fields={"crashes": 1, "pending_since": NOW_NS}),
+    ]
+    expected = state(active=[kept("b", lease(7, NOW + 2))], pending=[*back, kept("waiting")])
+    assert await dump(redis) == expected
+
+
+async def test_a_lease_that_still_runs_is_left_alone(broker: Broker, redis: Redis) -> None:
+    await seed(redis, before := state(active=[kept("a", lease(7, NOW))]))
+
+    assert await broker.recover("q", ended_by=NOW) == []  # the token, a fraction, is on top
+    assert await dump(redis) == before
+
+
+async def test_a_step_is_bounded(broker: Broker, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_module.limits, "RECOVER_BATCH", 2)
+    await seed(redis, state(active=[kept(i, lease(7, NOW - 10 + n)) for n, i in enumerate("abc")]))
+
+    assert await broker.recover("q", ended_by=NOW) == ["a", "b"]
+    assert await broker.recover("q", ended_by=NOW) == ["c"]
+    assert await broker.recover("q", ended_by=NOW) == []
+
+
+async def test_what_a_task_is_left_with_after_a_lost_list_entry_is_recovered(
+    broker: Broker, redis: Redis
+) -> None:
+    before = state(active=[kept("a", lease(7, NOW - 1))])
+    del before["asynq:{q}:active"]
+    await seed(redis, before)
+
+    assert await broker.recover("q", ended_by=NOW) == ["a"]
+    assert await dump(redis) == state(pending=[kept("a", fields={"crashes": 1, "pending_since": NOW_NS})])
+
+
+async def test_a_left_over_lease_of_a_task_that_waits_elsewhere_is_only_dropped(
+    broker: Broker, redis: Redis
+) -> None:
+    there = state(retry=[kept("a", NOW + 9)])
+    await seed(redis, there | {"asynq:{q}:lease": {"a": lease(7, NOW - 1)}})
+
+    assert await broker.recover("q", ended_by=NOW) == []
+    assert await dump(redis) == there
+
+
+async def test_expired_leases_without_a_message_are_cleaned_up(broker: Broker, redis: Redis) -> None:
+    before = state(active=[kept("gone", lease(7, NOW - 1)), kept("half", lease(7, NOW - 1))])
+    del before["asynq:{q}:t:gone"]
+    before["asynq:{q}:t:half"] = Hash(state="active")
+    await seed(redis, before)
+
+    assert await broker.recover("q", ended_by=NOW) == []
+    assert await dump(redis) == {}
