@@ -71,7 +71,7 @@ class Options:
                 raise InvalidOptionError(name, value, f"the options of a task are {', '.join(_CHECKS)}")
             changes[name] = _DEFAULTS[name] if value is None else check(name, value)
             other = _EXCLUSIVE.get(name)
-            if other is not None:
+            if other is not None and value is not None:  # what is not given takes nothing away
                 changes[other] = None
         return replace(self, **changes)
 
