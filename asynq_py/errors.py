@@ -165,7 +165,11 @@ class RetryLater(Exception):
 
     def __init__(self, delay: float | timedelta, reason: str = "retry later") -> None:
         super().__init__(reason)
-        seconds = delay.total_seconds() if isinstance(delay, timedelta) else float(delay)
-        if not 0 <= seconds < float("inf"):
+        seconds: object = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        if (
+            isinstance(seconds, bool)
+            or not isinstance(seconds, int | float)
+            or not 0 <= seconds < float("inf")  # not true of NaN, either
+        ):
             raise InvalidOptionError("delay", delay, "zero or more seconds, or such a timedelta")
-        self.delay = seconds
+        self.delay = float(seconds)

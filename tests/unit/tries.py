@@ -1,0 +1,39 @@
+"""A task as handlers see it, with no server behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from asynq_py.active_task import ActiveTask, CancelReason
+from asynq_py.wire.messages import TaskMessage
+
+T = TypeVar("T")
+
+
+class Try:
+    """Stands for the server's side of a try; plain functions are called on the spot."""
+
+    deadline = 1767323075.0
+    crashes = 0
+    cancel_reason: CancelReason | None = None
+
+    def __init__(self) -> None:
+        self.results: list[bytes] = []
+        self.in_threads = 0
+
+    async def write_result(self, data: bytes) -> None:
+        self.results.append(data)
+
+    async def run_in_thread(self, function: Callable[[ActiveTask], T], task: ActiveTask) -> T:
+        self.in_threads += 1
+        return function(task)
+
+
+def active_task(
+    type: str = "t", payload: bytes = b"", *, attempt: Try | None = None, retried: int = 0
+) -> ActiveTask:
+    message = TaskMessage(
+        type=type, payload=payload, id="id1", queue="default", retry=25, retried=retried, headers={"k": "v"}
+    )
+    return ActiveTask(message, attempt or Try())
