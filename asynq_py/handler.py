@@ -22,7 +22,10 @@ def as_async(handler: Handler) -> AsyncHandler:
     """
     if not callable(handler):
         raise InvalidOptionError("handler", handler, "a function of one argument, the ActiveTask")
-    if _is_async(handler):
+    if _is(inspect.isgeneratorfunction, handler) or _is(inspect.isasyncgenfunction, handler):
+        # calling one runs nothing of it: every task would end well, and undone
+        raise InvalidOptionError("handler", handler, "a function that does not yield")
+    if _is(inspect.iscoroutinefunction, handler):
         return cast(AsyncHandler, handler)
 
     async def in_thread(task: ActiveTask) -> None:
@@ -33,8 +36,7 @@ def as_async(handler: Handler) -> AsyncHandler:
     return functools.update_wrapper(in_thread, handler) if hasattr(handler, "__name__") else in_thread
 
 
-def _is_async(handler: object) -> bool:
+def _is(kind: Callable[[object], bool], handler: object) -> bool:
     while isinstance(handler, functools.partial):
         handler = cast("functools.partial[object]", handler).func
-    call = handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler)  # noqa: B004
-    return inspect.iscoroutinefunction(call)
+    return kind(handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler))  # noqa: B004
