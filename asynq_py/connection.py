@@ -7,11 +7,12 @@ below is as it is.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio.to_thread
 from redis.asyncio import Redis, RedisCluster
@@ -28,12 +29,16 @@ from redis.backoff import NoBackoff
 
 from asynq_py.embedded import EmbeddedServer
 from asynq_py.errors import InvalidOptionError
+from asynq_py.wire.limits import MAX_INT32
 
 DEFAULT_URL = "redis://localhost:6379/0"
 URL_VARIABLE = "ASYNQ_REDIS_URL"
 ALLOWED = (
     "a URL (redis://, rediss://, valkey://, valkeys://, unix://, embedded://), a RedisConfig, "
     "or a redis.asyncio.Redis"
+)
+WELL_FORMED = (
+    "a well-formed URL: user and password percent-encoded, a port up to 65535, numbers where they are due"
 )
 TIMEOUT = 5.0
 CONNECT_TIMEOUT = 3.0
@@ -63,10 +68,13 @@ class RedisConfig:
 
     def __post_init__(self) -> None:
         for name in ("timeout", "connect_timeout"):
-            if not getattr(self, name) > 0:
-                raise InvalidOptionError(name, getattr(self, name), "more than zero seconds")
-        if self.db < 0:
-            raise InvalidOptionError("db", self.db, "zero or more")
+            value: object = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise InvalidOptionError(name, value, "more than zero seconds")
+        for name, least, most in (("port", 1, 65535), ("db", 0, MAX_INT32)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise InvalidOptionError(name, value, f"a whole number from {least} to {most}")
 
 
 RedisSource: TypeAlias = "str | RedisConfig | Redis | RedisCluster | None"
@@ -105,7 +113,11 @@ class Connector:
         if self._embedded is not None:
             settings = {**settings, "path": str(await anyio.to_thread.run_sync(self._embedded.acquire))}
         connection = self._kind(**{**settings, **_OURS, "retry": Retry(NoBackoff(), 0), "client_name": name})
-        await connection.connect()
+        try:
+            await connection.connect()
+        except BaseException:  # cancelled, perhaps: the driver would leave the socket open
+            await connection.disconnect(nowait=True)
+            raise
         return connection
 
     async def aclose(self) -> None:
@@ -123,7 +135,7 @@ class Connector:
         return f"{settings.get('host', 'localhost')}:{settings.get('port', 6379)}/{settings.get('db', 0)}"
 
     def _from_url(self, url: str) -> tuple[type[AbstractConnection], dict[str, Any]]:
-        scheme = url.partition("://")[0].lower()
+        scheme = _scheme(url)
         if scheme == "embedded":
             path = _embedded_path(url)
             self._embedded = EmbeddedServer(path)
@@ -131,19 +143,17 @@ class Connector:
         driver_scheme = {"valkey": "redis", "valkeys": "rediss"}.get(scheme, scheme)
         if driver_scheme not in ("redis", "rediss", "unix"):
             raise InvalidOptionError("redis", f"{scheme}://…", ALLOWED)
-        try:
-            settings: dict[str, Any] = dict(parse_url(driver_scheme + url[len(scheme) :]))
-            _check_url(url, driver_scheme, settings)
-        except ValueError as error:
-            # the URL itself may hold a password: it is not shown, nor chained
-            raise InvalidOptionError("redis", f"{scheme}://…", str(error)) from None
+        settings = _parsed(driver_scheme + url[len(scheme) :])
+        if settings is None:
+            raise InvalidOptionError("redis", f"{scheme}://…", WELL_FORMED)
         kind: type[AbstractConnection] = settings.pop("connection_class", Connection)
         settings.pop("max_connections", None)
-        unknown = sorted(set(settings) - _URL_SETTINGS)
+        unknown = sorted(set(settings) - _URL_SETTINGS[driver_scheme])
         if unknown:
             raise InvalidOptionError(
-                "redis", f"{scheme}://…?{unknown[0]}=…", f"one of {sorted(_URL_SETTINGS)}"
+                "redis", f"{scheme}://…?{unknown[0]}=…", f"one of {sorted(_URL_SETTINGS[driver_scheme])}"
             )
+        _check_url(url, scheme, settings)
         return kind, settings
 
 
@@ -162,35 +172,58 @@ _OURS: Mapping[str, Any] = {
     "maint_notifications_config": None,
 }
 
-_URL_SETTINGS = {
-    "host", "port", "path", "db", "username", "password", "socket_timeout", "socket_connect_timeout",
-    "socket_keepalive", "ssl_keyfile", "ssl_certfile", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path",
-    "ssl_check_hostname", "ssl_min_version", "ssl_ciphers",
+# What a URL may set, by scheme; anything else the driver would refuse only when it connects.
+_ANY = {"db", "username", "password", "socket_timeout", "socket_connect_timeout"}
+_TCP = _ANY | {"host", "port", "socket_keepalive"}
+_TLS = _TCP | {
+    "ssl_keyfile", "ssl_certfile", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_check_hostname",
+    "ssl_min_version", "ssl_ciphers",
 }  # fmt: skip
+_URL_SETTINGS: Mapping[str, set[str]] = {"redis": _TCP, "rediss": _TLS, "unix": _ANY | {"path"}}
 
-_CLIENT_SETTINGS = _URL_SETTINGS | {
+_CLIENT_SETTINGS = _TLS | {"path"} | {
     "credential_provider", "ssl_ca_data", "ssl_password", "ssl_include_verify_flags",
     "ssl_exclude_verify_flags", "socket_keepalive_options", "socket_type", "socket_read_size",
 }  # fmt: skip
 
 
+def _scheme(url: str) -> str:
+    """Raises: InvalidOptionError, which does not show the text: it may hold a password all the same."""
+    match = re.match(r"([a-z][a-z0-9+.-]*)://", url, re.IGNORECASE)
+    if match is None:
+        raise InvalidOptionError("redis", "…", ALLOWED)
+    return match[1].lower()
+
+
+def _parsed(url: str) -> dict[str, Any] | None:
+    # the driver's error is dropped here: it may quote a part of the password
+    try:
+        return dict(parse_url(url))
+    except ValueError:
+        return None
+
+
 def _check_url(url: str, scheme: str, settings: Mapping[str, Any]) -> None:
-    parts = urlsplit(url)
-    db = parts.path.strip("/")
-    if scheme != "unix" and db and not db.isdigit():
-        raise ValueError("a URL whose path is a database number, or empty")
-    if scheme == "unix" and not settings.get("path"):
-        raise ValueError("a URL with the path of a socket file")
+    db = urlsplit(url).path.strip("/")
+    allowed = None
+    if scheme != "unix" and db and not db.isdecimal():
+        allowed = "a URL whose path is a database number, or empty"
+    elif settings.get("db", 0) < 0:
+        allowed = "a URL whose db is zero or more"
+    elif scheme == "unix" and not settings.get("path"):
+        allowed = "a URL with the path of a socket file"
     for name in ("socket_timeout", "socket_connect_timeout"):
         if name in settings and not settings[name] > 0:
-            raise ValueError(f"a {name} of more than zero seconds")
+            allowed = f"a URL with a {name} of more than zero seconds"
+    if allowed is not None:
+        raise InvalidOptionError("redis", f"{scheme}://…", allowed)
 
 
 def _embedded_path(url: str) -> Path | None:
-    parts = urlsplit(url)
-    if parts.netloc:
-        raise InvalidOptionError("redis", url, "embedded:// or embedded:///path/to/directory")
-    return Path(parts.path) if parts.path.strip("/") else None
+    path = url.partition("://")[2]
+    if (path and not path.startswith("/")) or "?" in path or "#" in path:
+        raise InvalidOptionError("redis", "embedded://…", "embedded:// or embedded:///path/to/directory")
+    return Path(unquote(path)) if path.strip("/") else None
 
 
 def _from_config(config: RedisConfig) -> tuple[type[AbstractConnection], dict[str, Any]]:

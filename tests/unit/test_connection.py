@@ -1,0 +1,262 @@
+"""What `redis=` may be, and which connections come of it. No server needed: none is opened."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
+from redis.asyncio.sentinel import Sentinel
+
+from asynq_py import Client, InvalidOptionError, RedisConfig
+from asynq_py.connection import Connector
+
+CANARY = "c4n4ry"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect(self: AbstractConnection) -> None: ...
+
+    monkeypatch.setattr(AbstractConnection, "connect", connect)
+    monkeypatch.delenv("ASYNQ_REDIS_URL", raising=False)
+
+
+async def _made(redis: Any = None) -> Any:
+    return await Connector(redis).connect("name")
+
+
+def _seen(connection: Any, *names: str) -> dict[str, object]:
+    return {name: getattr(connection, name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "settings"),
+    [
+        ("redis://", Connection, {"host": "localhost", "port": 6379, "db": 0, "password": None}),
+        ("redis://h:1/2", Connection, {"host": "h", "port": 1, "db": 2}),
+        ("REDIS://h", Connection, {"host": "h"}),
+        ("valkey://h:1/2", Connection, {"host": "h", "port": 1, "db": 2}),
+        ("redis://[::1]:7", Connection, {"host": "::1", "port": 7}),
+        ("redis://u:p%2Fw%40@h", Connection, {"username": "u", "password": "p/w@"}),
+        ("redis://:pw@h", Connection, {"username": None, "password": "pw"}),
+        ("redis://h?db=3", Connection, {"db": 3}),
+        ("redis://h?socket_connect_timeout=7", Connection, {"socket_connect_timeout": 7}),
+        ("redis://h", Connection, {"socket_connect_timeout": 3}),
+        ("rediss://h:1", SSLConnection, {"host": "h", "port": 1, "check_hostname": True}),
+        ("valkeys://h:1", SSLConnection, {"host": "h", "port": 1, "check_hostname": True}),
+        ("rediss://h?ssl_check_hostname=no", SSLConnection, {"check_hostname": False}),
+        ("unix:///run/r.sock?db=3", UnixDomainSocketConnection, {"path": "/run/r.sock", "db": 3}),
+        ("unix://u:pw@/r.sock", UnixDomainSocketConnection, {"username": "u", "password": "pw"}),
+    ],
+)
+async def test_a_url_says_where_redis_is(url: str, kind: type, settings: dict[str, object]) -> None:
+    connection = await _made(url)
+    assert type(connection) is kind
+    assert _seen(connection, *settings) == settings
+
+
+@pytest.mark.parametrize(
+    ("redis", "allowed"),
+    [
+        ("", "a URL"),
+        ("localhost:6379", "a URL"),
+        ("http://localhost", "a URL"),
+        ("redis-sentinel://h/0?master=m", "a URL"),
+        ("redis-cluster://h", "a URL"),
+        ("redis://h:port", "well-formed"),
+        ("redis://h:65536", "well-formed"),
+        ("redis://[::1", "well-formed"),
+        ("redis://h?socket_timeout=soon", "well-formed"),
+        ("redis://h/zero", "path is a database number"),
+        ("redis://h/0/1", "path is a database number"),
+        ("redis://h/-1", "path is a database number"),
+        ("redis://h/²", "path is a database number"),
+        ("redis://h?db=-1", "zero or more"),
+        ("redis://h?socket_timeout=0", "more than zero"),
+        ("redis://h?socket_connect_timeout=nan", "more than zero"),
+        ("redis://h?color=red", "one of"),
+        ("redis://h?protocol=3", "one of"),
+        ("redis://h?ssl_ca_certs=f", "one of"),
+        ("unix:///s?socket_keepalive=1", "one of"),
+        ("unix://", "path of a socket file"),
+        ("embedded://host", "embedded:///path"),
+        ("embedded:///path?db=1", "embedded:///path"),
+        (b"redis://h", "a URL"),
+        (6379, "a URL"),
+    ],
+)
+def test_what_says_nothing_of_use_is_refused_at_once(redis: Any, allowed: str) -> None:
+    with pytest.raises(InvalidOptionError, match=allowed) as caught:
+        Client(redis)
+    assert caught.value.option == "redis"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"user:{CANARY}@host:6379",
+        f"user:{CANARY}@host://",
+        f"http://user:{CANARY}@host",
+        f"redis://user:{CANARY}/x@host",
+        f"redis://user:{CANARY}#x@host",
+        f"redis://user:{CANARY}@host:port",
+        f"redis://user:{CANARY}@host/zero",
+        f"redis://user:{CANARY}@host?color=red",
+        f"redis://host?password={CANARY}&db=-1",
+        f"embedded://user:{CANARY}@host",
+    ],
+)
+def test_no_error_shows_a_password(url: str) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        Connector(url)
+    error: BaseException | None = caught.value
+    while error is not None:
+        shown = "".join(traceback.format_exception_only(error)) + repr(vars(error))
+        assert CANARY not in shown
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize(
+    "redis",
+    [
+        f"redis://{CANARY}:{CANARY}@h:1/2",
+        RedisConfig(host="h", port=1, db=2, username=CANARY, password=CANARY),
+        Redis(host="h", port=1, db=2, username=CANARY, password=CANARY),
+    ],
+    ids=["URL", "config", "client"],
+)
+def test_a_connector_shows_where_it_leads_and_no_credentials(redis: Any) -> None:
+    connector = Connector(redis)
+    assert str(connector) == "h:1/2"
+    assert CANARY not in repr(connector)
+
+
+@pytest.mark.parametrize(
+    ("redis", "place"),
+    [
+        (None, "localhost:6379/0"),
+        ("unix:///run/r.sock", "unix socket /run/r.sock"),
+        (RedisConfig(socket_path="/run/r.sock"), "unix socket /run/r.sock"),
+        ("embedded://", "embedded server"),
+        ("embedded:///a%20b", "embedded server"),
+    ],
+)
+def test_a_connector_shows_its_place(redis: Any, place: str) -> None:
+    assert str(Connector(redis)) == place
+
+
+@pytest.mark.parametrize(
+    ("value", "place"), [("redis://elsewhere:1/2", "elsewhere:1/2"), ("", "localhost:6379/0")]
+)
+def test_left_out_the_environment_decides(value: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASYNQ_REDIS_URL", value)
+    assert str(Connector()) == place
+    assert str(Connector("redis://given")) == "given:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("config", "kind", "settings"),
+    [
+        (
+            RedisConfig(),
+            Connection,
+            {"host": "localhost", "port": 6379, "db": 0, "socket_connect_timeout": 3},
+        ),
+        (
+            RedisConfig(host="h", port=1, db=2, username="u", password="pw", connect_timeout=7),
+            Connection,
+            {"host": "h", "port": 1, "db": 2, "username": "u", "password": "pw", "socket_connect_timeout": 7},
+        ),
+        (RedisConfig(socket_path="/s", db=2), UnixDomainSocketConnection, {"path": "/s", "db": 2}),
+        (RedisConfig(host="h", tls=True), SSLConnection, {"host": "h", "check_hostname": True}),
+        (RedisConfig(tls=True, tls_check_hostname=False), SSLConnection, {"check_hostname": False}),
+    ],
+)
+async def test_a_config_says_where_redis_is(
+    config: RedisConfig, kind: type, settings: dict[str, object]
+) -> None:
+    connection = await _made(config)
+    assert type(connection) is kind
+    assert _seen(connection, *settings) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[
+            (name, value)
+            for name in ("timeout", "connect_timeout")
+            for value in (0, -1, float("nan"), "5", True)
+        ],
+        *[("port", value) for value in (0, -1, 65536, "6379", 1.0)],
+        *[("db", value) for value in (-1, "0", True, 2**31)],
+    ],
+)
+def test_a_config_with_a_bad_value_cannot_be_made(name: str, value: object) -> None:
+    given: Any = {name: value}
+    with pytest.raises(InvalidOptionError) as caught:
+        RedisConfig(**given)
+    assert (caught.value.option, caught.value.value) == (name, value)
+
+
+def test_a_config_does_not_show_its_password() -> None:
+    assert CANARY not in repr(RedisConfig(password=CANARY))
+
+
+@pytest.fixture
+async def lender() -> AsyncGenerator[Redis]:
+    pool = BlockingConnectionPool.from_url(
+        f"redis://u:{CANARY}@h:1/2?socket_timeout=9",
+        decode_responses=True,
+        protocol=3,
+        health_check_interval=5,
+    )
+    client = Redis(connection_pool=pool)
+    yield client
+    await client.aclose()
+
+
+async def test_a_live_client_lends_its_settings_but_not_its_habits(lender: Redis) -> None:
+    connector = Connector(lender)
+    connection: Any = await connector.connect("name")
+    assert connector.timeout == 9
+    assert _seen(connection, "host", "port", "db", "username", "password", "client_name") == {
+        "host": "h", "port": 1, "db": 2, "username": "u", "password": CANARY, "client_name": "name",
+    }  # fmt: skip
+    assert _seen(connection, "socket_timeout", "health_check_interval", "protocol") == {
+        "socket_timeout": None, "health_check_interval": 0, "protocol": 2,
+    }  # fmt: skip
+    assert connection.encoder.decode_responses is False
+
+
+async def test_a_live_client_stays_as_it_was(lender: Redis) -> None:
+    before = dict(lender.connection_pool.connection_kwargs)
+    connector = Connector(lender)
+    await connector.connect("name")
+    await connector.aclose()
+    assert lender.connection_pool.connection_kwargs == before
+
+
+def test_a_cluster_or_sentinel_client_is_refused_while_it_is_not_supported() -> None:
+    sentinel = Sentinel([("h", 1)])  # type: ignore[no-untyped-call]
+    for client in (RedisCluster(host="h"), sentinel.master_for("m")):
+        with pytest.raises(InvalidOptionError, match="not supported yet"):
+            Connector(client)
+
+
+@pytest.mark.parametrize("redis", ["redis://h", RedisConfig(), Redis()], ids=["URL", "config", "client"])
+async def test_nothing_is_sent_twice_and_answers_stay_bytes_whoever_configured_it(redis: Any) -> None:
+    connection = await _made(redis)
+    assert connection.retry._retries == 0
+    assert connection.retry_on_error == []
+    assert connection.protocol == 2
+    assert connection.encoder.decode_responses is False
