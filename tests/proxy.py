@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
@@ -94,38 +93,32 @@ class Proxy:
         await _end(*self._clients)
         await self._listener.wait_closed()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._clients[task] = writer
-        try:
-            if not self.is_refusing:
-                # a cancelled callback would be logged as an error, hence the task within
-                await asyncio.wait([asyncio.ensure_future(self._serve(reader, writer))])
-        except asyncio.CancelledError:
-            pass
-        finally:
-            writer.close()
-            del self._clients[task]
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving = asyncio.ensure_future(self._serve(reader, writer))
+        self._clients[serving] = writer
+        serving.add_done_callback(self._clients.pop)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.closing(writer):
+            if not self.is_refusing:
+                await self._connect(reader, writer)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         place = self._server
-        opening: Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = (
-            asyncio.open_unix_connection(place.path)
-            if place.scheme == "unix"
-            else asyncio.open_connection(place.hostname, place.port)
-        )
-        replies, server = await opening
+        if place.scheme == "unix":
+            replies, server = await asyncio.open_unix_connection(place.path)
+        else:
+            replies, server = await asyncio.open_connection(place.hostname, place.port)
         asked: deque[Fault | None] = deque()
         directions = [
             asyncio.ensure_future(self._forward(reader, server, asked)),
             asyncio.ensure_future(self._answer(replies, writer, asked)),
         ]
-        try:
-            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await _end(*directions)
-            server.close()
+        with contextlib.closing(server):
+            try:
+                await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await _end(*directions)
 
     async def _forward(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, asked: deque[Fault | None]
