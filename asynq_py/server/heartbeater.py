@@ -57,7 +57,7 @@ class Heartbeater:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(every, lambda: self._config.heartbeat, self.beat_once, self._outage)
-                group.start_soon(every, lambda: LOOK_AT_LEASES, self._drop_expired, self._outage)
+                group.start_soon(self._drop_expired)
         finally:
             with anyio.move_on_after(FAREWELL, shield=True):
                 await self._say_goodbye()
@@ -92,7 +92,10 @@ class Heartbeater:
                     attempt.cancel(CancelReason.LEASE_LOST)
 
     async def _drop_expired(self) -> None:
-        self._inflight.drop_expired(self._clock.monotonic())
+        # not by `every`: this never talks to Redis, and so cannot tell that an outage is over
+        while True:
+            self._inflight.drop_expired(self._clock.monotonic())
+            await anyio.sleep(LOOK_AT_LEASES)
 
     async def _say_goodbye(self) -> None:
         with contextlib.suppress(BrokerUnavailableError, BrokerError):  # the entries end by themselves

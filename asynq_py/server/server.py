@@ -51,6 +51,7 @@ class Server:
         self._state = ServerState.NEW
         self._parts: Parts | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ended = asyncio.Event()
 
     @property
     def state(self) -> ServerState:
@@ -66,11 +67,17 @@ class Server:
         Raises: ServerStateError: started before. BrokerError: Redis denies access.
         """
         parts = self._activate()
+        failure: Exception | None = None
         async with anyio.create_task_group() as group:
             if self._config.handle_signals:
                 group.start_soon(self._obey_signals, parts)
-            await self._run(parts)
+            try:
+                await self._run(parts)
+            except Exception as error:  # raised below as it is: here the group would wrap it
+                failure = error
             group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     async def start(self) -> None:
         """Work in the background of this event loop, without touching signals.
@@ -94,9 +101,10 @@ class Server:
         Idempotent. Raises what made the server fail, if it did.
         """
         self._begin_end()
-        task, self._task = self._task, None
-        if task is not None:
-            await task
+        if self._task is not None:
+            await self._task
+        elif self._state is not ServerState.NEW:
+            await self._ended.wait()
 
     async def ping(self) -> None:
         """Ask Redis for an answer.
@@ -163,6 +171,7 @@ class Server:
             with anyio.CancelScope(shield=True):
                 await parts.aclose()
                 await self._connector.aclose()
+            self._ended.set()
             logger.info("ended")
 
     async def _check_access(self, parts: Parts) -> None:
