@@ -38,7 +38,8 @@ def translated(reply: Any) -> Any:
 
 def unreachable(connector: Connector, error: BaseException) -> AsynqError:
     """Say why no connection could be had, or why it broke."""
-    if isinstance(error, AuthenticationError | NoPermissionError):
+    # on a socket file the driver wraps what Redis said in an error of its own
+    if any(isinstance(e, AuthenticationError | NoPermissionError) for e in (error, error.__cause__)):
         return BrokerError(f"Redis at {connector} denies access: {error}")
     reason = "no answer in time" if isinstance(error, TimeoutError) else error
     return BrokerUnavailableError(f"Redis at {connector} is not reachable: {reason}")
