@@ -51,7 +51,7 @@ mux = ServeMux()
 
 @mux.handler("email:welcome")
 async def send_email(task: ActiveTask) -> None:
-    await asyncio.sleep(random.uniform(0.05, 0.2))
+    await asyncio.sleep(random.uniform(0.1, 0.3))
 
 
 @mux.handler("payment:capture")
@@ -65,7 +65,7 @@ async def capture_payment(task: ActiveTask) -> None:
 @mux.handler("image:resize")
 def resize_image(task: ActiveTask) -> None:
     """A plain function: it runs in a thread, and may block."""
-    time.sleep(random.uniform(0.3, 0.9))
+    time.sleep(random.uniform(0.2, 0.5))
 
 
 @mux.handler("report:build")
