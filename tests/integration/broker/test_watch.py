@@ -9,6 +9,7 @@ from asynq_py.broker.broker import Broker
 from asynq_py.broker.watch import Watch
 from asynq_py.connection import Connector
 from asynq_py.errors import BrokerError, BrokerUnavailableError
+from tests.eventually import eventually
 from tests.proxy import Answer, Cut, Hold, Proxy
 from tests.state import NOW, dump, kept, new, seed, state
 
@@ -21,9 +22,7 @@ async def watch(connector: Connector) -> AsyncGenerator[Watch]:
 
 
 async def until_it_waits(redis: Redis) -> None:
-    async with asyncio.timeout(10):
-        while (await redis.info("clients"))["blocked_clients"] < 1:  # noqa: ASYNC110 (Redis tells nobody)
-            await asyncio.sleep(0)
+    await eventually(lambda: redis.info("clients"), lambda seen: seen["blocked_clients"] > 0)
 
 
 async def test_work_that_is_there_is_told_at_once_and_left_as_it_is(watch: Watch, redis: Redis) -> None:
