@@ -35,14 +35,15 @@ class Threads:
         call = contextvars.copy_context().run
 
         def work() -> None:
-            try:
-                future.set_result(call(function, *args, **kwargs))
-            except StopIteration as error:  # a future of asyncio cannot carry it
-                future.set_exception(RuntimeError(f"the function raised StopIteration: {error}"))
-            except BaseException as error:
-                future.set_exception(error)
-            finally:
-                _tell(loop, self._ended)
+            # from here on the future cannot be cancelled, so the answer will find it open
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(call(function, *args, **kwargs))
+                except StopIteration as error:  # a future of asyncio cannot carry it
+                    future.set_exception(RuntimeError(f"the function raised StopIteration: {error}"))
+                except BaseException as error:
+                    future.set_exception(error)
+            _tell(loop, self._ended)
 
         self._running += 1
         if self._started < self._running:
