@@ -119,7 +119,7 @@ def _count(option: str, value: object) -> int:
 
 def _queues(option: str, value: object) -> Mapping[str, int]:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        value = dict.fromkeys(value, 1)
+        value = {check_queue(option, name): 1 for name in value}
     if not isinstance(value, Mapping) or not value:
         raise InvalidOptionError(option, value, "weights by queue name, or queue names; one at least")
     return {
