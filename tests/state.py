@@ -141,10 +141,10 @@ def _stored(part: Any) -> Any:
 
 async def dump(redis: Redis) -> State:
     """Read all that Redis holds."""
-    return {key.decode(): await _value(redis, key) for key in sorted(await redis.keys("*"))}
+    return {_text(key): await _value(redis, key) for key in sorted(await redis.keys("*"))}
 
 
-async def _value(redis: Redis, key: bytes) -> Any:
+async def _value(redis: Any, key: bytes | str) -> Any:
     match await redis.type(key):
         case b"string":
             return _text(await redis.get(key))
@@ -155,26 +155,24 @@ async def _value(redis: Redis, key: bytes) -> Any:
         case b"zset":
             return {_text(item): score for item, score in await redis.zrange(key, 0, -1, withscores=True)}
         case b"hash":
-            fields = {_text(name): value for name, value in (await redis.hgetall(key)).items()}
-            return Hash(
-                {
-                    name: _fields_of(value) if name == "msg" else _number(value)
-                    for name, value in fields.items()
-                }
-            )
+            fields = {_text(name): part for name, part in (await redis.hgetall(key)).items()}
+            return Hash({name: _part(name, part) for name, part in fields.items()})
         case other:
             raise AssertionError(f"{key!r} is a {other!r}")
 
 
-def _text(data: bytes) -> str | bytes:
+def _part(name: str, data: bytes) -> Any:
+    if name == "msg":
+        return _fields_of(data)
+    return int(data) if data.isdigit() else _text(data)
+
+
+def _text(data: Any) -> Any:
+    """Text where it is some, else the bytes."""
     try:
         return data.decode()
     except UnicodeDecodeError:
         return data
-
-
-def _number(data: bytes) -> int | str | bytes:
-    return int(data) if data.isdigit() else _text(data)
 
 
 def _fields_of(data: bytes) -> dict[str, Any] | bytes:

@@ -1,6 +1,6 @@
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,11 +21,11 @@ from asynq_py import (
 )
 from tests.clock import ManualClock
 from tests.eventually import eventually
-from tests.proxy import Cut, Hold, Lose, Proxy
+from tests.proxy import Cut, Fault, Hold, Lose, Proxy
 from tests.state import NOW, NOW_NS, State, dump, kept, seed, state
 
 SINCE = {"pending_since": NOW_NS}
-DEFAULTS = {"retry": 25, "timeout": 1800}
+DEFAULTS: dict[str, Any] = {"retry": 25, "timeout": 1800}
 THEN = datetime.fromtimestamp(NOW, UTC)
 LOCK = "asynq:{q}:unique:t:"
 
@@ -397,17 +397,19 @@ async def test_a_cancelled_call_disturbs_nobody(shaky: Client, proxy: Proxy, red
 # -- faults ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", [Cut(), Cut(after=3), Lose()], ids=["no answer", "half an answer", "lost"])
+@pytest.mark.parametrize(
+    "fault", [Cut, lambda: Cut(after=3), Lose], ids=["no answer", "half an answer", "lost"]
+)
 @pytest.mark.parametrize(
     "options",
     [{}, {"unique": 600}, {"process_in": 60}, {"group": "g"}],
     ids=["now", "unique", "later", "group"],
 )
 async def test_a_task_whose_answer_is_lost_is_stored_once_and_reported_as_stored(
-    shaky: Client, proxy: Proxy, redis: Redis, fault: Cut | Lose, options: Any
+    shaky: Client, proxy: Proxy, redis: Redis, fault: Callable[[], Fault], options: Any
 ) -> None:
-    await shaky.enqueue(Task("warm"), queue="warm", **{**options, "unique": 600})
-    proxy.inject(type(fault)(**({"after": fault.after} if isinstance(fault, Cut) else {})))
+    await shaky.enqueue(Task("warm"), queue="warm", **(options | {"unique": 600}))
+    proxy.inject(fault())
 
     info = await shaky.enqueue(Task("t"), queue="q", task_id="a", **options)
 

@@ -1,7 +1,6 @@
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py.broker import broker as broker_module
 from asynq_py.broker.broker import Broker, Owned
 from asynq_py.wire import limits
 from tests.state import NOW, Kept, State, dump, kept, lease, message_of, seed, state
@@ -65,7 +64,7 @@ async def test_a_forgotten_task_leaves_a_lock_alone_that_is_not_its_own(broker: 
 async def test_a_full_archive_forgets_its_oldest(
     broker: Broker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module.limits, "ARCHIVE_SIZE", 3)
+    monkeypatch.setattr(limits, "ARCHIVE_SIZE", 3)
     tasks = [kept(i, NOW - 10 + n) for n, i in enumerate("abc")]
     await seed(redis, state(archived=tasks, active=[kept("new", lease(7))]))
 
@@ -77,7 +76,7 @@ async def test_a_full_archive_forgets_its_oldest(
 async def test_an_overlong_archive_shrinks_in_steps(
     broker: Broker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module.limits, "TRIM_BATCH", 2)
+    monkeypatch.setattr(limits, "TRIM_BATCH", 2)
     old = [kept(f"old {n}", OLD - 10 + n) for n in range(5)]
     await seed(redis, state(archived=old, active=[kept(i, lease(7)) for i in ("x", "y", "z")]))
 

@@ -1,5 +1,7 @@
 """What is lost on the way: every call of the broker says so, and repeating it does no harm."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from redis.asyncio import Redis
 
@@ -14,7 +16,7 @@ OURS = Owned("a", 7)
 EXPIRY = int(NOW) + 30
 SINCE = {"pending_since": NOW_NS}
 
-CALLS = {
+CALLS: dict[str, Callable[[Broker], Awaitable[object]]] = {
     "enqueue": lambda broker: broker.enqueue("q", [new("n")]),
     "schedule": lambda broker: broker.schedule("q", [(new("n"), 5, "")]),
     "add_to_group": lambda broker: broker.add_to_group("q", [(new("n"), "g")]),

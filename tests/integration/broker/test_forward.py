@@ -1,8 +1,8 @@
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py.broker import broker as broker_module
 from asynq_py.broker.broker import Broker
+from asynq_py.wire import limits
 from tests.state import NOW, NOW_NS, dump, kept, seed, state
 
 SINCE = {"pending_since": NOW_NS}
@@ -46,7 +46,7 @@ async def test_nothing_due_changes_nothing(broker: Broker, redis: Redis) -> None
 async def test_a_step_is_bounded_and_says_that_more_is_due(
     broker: Broker, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module.limits, "FORWARD_BATCH", 2)
+    monkeypatch.setattr(limits, "FORWARD_BATCH", 2)
     await seed(redis, state(retry=[kept(i, NOW - 10 + n) for n, i in enumerate("abc")]))
 
     assert await broker.forward("q") == 2

@@ -1,8 +1,8 @@
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py.broker import broker as broker_module
 from asynq_py.broker.broker import Broker
+from asynq_py.wire import limits
 from tests.state import NOW, NOW_NS, Hash, dump, kept, lease, seed, state
 
 
@@ -37,7 +37,7 @@ async def test_a_lease_that_still_runs_is_left_alone(broker: Broker, redis: Redi
 
 
 async def test_a_step_is_bounded(broker: Broker, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module.limits, "RECOVER_BATCH", 2)
+    monkeypatch.setattr(limits, "RECOVER_BATCH", 2)
     await seed(redis, state(active=[kept(i, lease(7, NOW - 10 + n)) for n, i in enumerate("abc")]))
 
     assert await broker.recover("q", ended_by=NOW) == ["a", "b"]
