@@ -55,8 +55,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_again", "_around", "_ended", "_timer", "cancel_reason", "crashes", "deadline", "has_left_thread",
-        "id", "message", "owned", "queue", "started_at", "task", "valid_until",
+        "_again", "_around", "_ended", "_has_begun", "_timer", "cancel_reason", "crashes", "deadline",
+        "has_left_thread", "id", "message", "owned", "queue", "started_at", "task", "valid_until",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +65,7 @@ class Attempt:
         self._around = around
         self._again = CANCEL_AGAIN
         self._timer: asyncio.TimerHandle | None = None
+        self._has_begun = False
         self._ended = False
         self.message = message
         self.id = message.id
@@ -79,18 +80,26 @@ class Attempt:
         self.task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Try, and report. Never raises, except when the whole server is torn down."""
+        """Try, and report. Never raises, except when the whole server is torn down.
+
+        `task` must be the asyncio task that this runs in.
+        """
+        self._has_begun = True
         active = ActiveTask(self.message, self)
         set_current_task(active)
         ended: Outcome | None = None
         try:
             error = await self._try(active)
-            ended = await self._judge(active, error)
+            if error is None and self.cancel_reason is None:
+                ended = self._success(active)
+            else:
+                ended = await self._judge(active, error)
         except asyncio.CancelledError:  # torn down before the end is known
             ended = self._handed_back()
             raise
         finally:
             self._ended = True
+            self.task = None  # which leads back here by its context: a circle for the garbage collector
             self._around.report(self, ended)
 
     @property
@@ -102,9 +111,12 @@ class Attempt:
         if self._ended or self.cancel_reason is not None:
             return
         self.cancel_reason = reason
-        if self._timer is not None:
-            self._timer.cancel()
-        self._deliver_cancel()
+        if self._has_begun:  # else it will see the reason before it begins
+            self._deliver_cancel()
+
+    def time_out(self) -> None:
+        """Cancel the handler, because its deadline has come."""
+        self.cancel(self._overdue())
 
     async def write_result(self, data: bytes) -> None:
         if not await self._around.broker.write_result(self.queue, self.id, self.owned.token, data):
@@ -131,21 +143,17 @@ class Attempt:
 
     async def _try(self, active: ActiveTask) -> BaseException | None:
         """Run the handler to its end. Returns the error it ended with."""
-        loop = asyncio.get_running_loop()
-        self.task = task = asyncio.current_task()
-        assert task is not None
-        left = self.deadline - self._around.clock.time()
-        if left <= 0:  # a deadline in the past: the handler is not called at all
-            self.cancel_reason = self._overdue()
+        if self.deadline <= self.started_at and self.cancel_reason is None:
+            self.cancel_reason = self._overdue()  # a deadline in the past: the handler is not called at all
+        if self.cancel_reason is not None:
             return self._cancelation_error()
-        self._timer = loop.call_later(left, self._time_out)
         logger.debug("started %s", active)
         try:
             await self._around.handler(active)
         except asyncio.CancelledError as error:
             if self.cancel_reason is not None:
                 return self._cancelation_error()
-            if task.cancelling():
+            if self.task is not None and self.task.cancelling():
                 raise  # not our doing: the server is being torn down
             return error  # the handler's own
         except GeneratorExit:
@@ -155,13 +163,10 @@ class Attempt:
             return error
         finally:
             self._ended = True
-            self._timer.cancel()
-            if self.cancel_reason is not None:
-                await _absorb_cancelation(task)
+            if self._timer is not None:
+                self._timer.cancel()
+                await _absorb_cancelation(self.task)
         return None
-
-    def _time_out(self) -> None:
-        self.cancel(self._overdue())
 
     def _overdue(self) -> CancelReason:
         is_absolute = self.message.deadline and self.deadline >= self.message.deadline
@@ -195,14 +200,17 @@ class Attempt:
             await self._tell(active, error or LeaseExpiredError(self.queue, self.id))
             _log_lost(active)
             return None
-        now = self._around.clock.time()
         if error is None:
-            logger.info("done %s", active)
-            return outcome.succeed(self.owned, self.message, now)
+            return self._success(active)
+        now = self._around.clock.time()
         await self._tell(active, error)
         ended = outcome.fail(self.owned, self.message, error, now, self._rules(active))
         _log_failure(active, error, ended, now)
         return ended
+
+    def _success(self, active: ActiveTask) -> Outcome:
+        logger.info("done %s", active)
+        return outcome.succeed(self.owned, self.message, self._around.clock.time())
 
     def _handed_back(self) -> Outcome | None:
         # a thread that still runs must not meet a second run: its lease ends, then the task is recovered
@@ -250,9 +258,9 @@ def _deadline(message: TaskMessage, now: float) -> float:
     return now + (message.timeout or limits.DEFAULT_TIMEOUT)
 
 
-async def _absorb_cancelation(task: asyncio.Task[None]) -> None:
+async def _absorb_cancelation(task: asyncio.Task[None] | None) -> None:
     """Take in a cancelation that was asked for but came too late to be delivered."""
-    while task.uncancel():
+    while task is not None and task.uncancel():
         pass
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.sleep(0)

@@ -17,6 +17,7 @@ from asynq_py.errors import BrokerError, BrokerUnavailableError, MessageDecodeEr
 from asynq_py.handler import AsyncHandler
 from asynq_py.server.attempt import Attempt, Surroundings
 from asynq_py.server.config import ServerConfig
+from asynq_py.server.deadlines import Deadlines
 from asynq_py.server.inflight import InFlight
 from asynq_py.server.notifier import Notifier
 from asynq_py.server.outage import Backoff, Outage
@@ -72,6 +73,7 @@ class Processor:
         self._notifier = notifier
         self._outage = outage
         self._around = Surroundings(handler, config, config.clock, results, threads, self.report)
+        self._deadlines = Deadlines(inflight, config.clock)
         self._order = QueueOrder(config.queues, strict=config.strict_priority)
         self._tokens = itertools.count(random.randrange(TOKENS))
         self._unanswered: dict[str, Request] = {}
@@ -116,6 +118,7 @@ class Processor:
                     await self._change()
                 await self._see_out()
         finally:
+            self._deadlines.close()
             with anyio.CancelScope(shield=True):
                 await self._return_unanswered()
 
@@ -213,7 +216,8 @@ class Processor:
             self._syncer.put(attempt, self._archived(message, owned, reason))
         else:
             self._handling += 1
-            tries.create_task(attempt.run())
+            attempt.task = tries.create_task(attempt.run())
+            self._deadlines.watch(attempt)
 
     def _set_aside(self, queue: str, fetched: Fetched, request: Request, error: MessageDecodeError) -> None:
         """Archive what cannot be read, its bytes as payload: it stays in sight, and runs nowhere."""
