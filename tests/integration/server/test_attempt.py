@@ -84,7 +84,7 @@ async def test_a_try_is_cancelled_at_the_deadline_of_its_task(
     await work_until(RETRIED, handler, clock=clock)
 
     assert handler.reasons == [CancelReason.DEADLINE]
-    assert (await message(redis, "a")).error_msg == "TimeoutError: not done by 2100-01-02 03:04:05 UTC"
+    assert "TimeoutError: not done by 2100-01-02 03:04:05" in (await message(redis, "a")).error_msg
 
 
 async def test_the_earlier_of_timeout_and_deadline_counts(
