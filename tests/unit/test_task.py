@@ -57,6 +57,7 @@ def test_a_payload_that_cannot_be_sent_is_refused_without_being_shown(payload: o
     with pytest.raises(InvalidOptionError, match=r"^payload=<class .*> is not allowed: ") as caught:
         Task("t", payload)
     assert "canary" not in str(caught.value)
+    assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
 
