@@ -1,0 +1,72 @@
+"""Cancelation messages reach a server even after its connection broke. Behaviour 11.3."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from asynq_py import ActiveTask, Client, Inspector, Server, Task
+from tests.books import Books, books_become
+from tests.eventually import eventually
+from tests.integration.server.conftest import LoginWith
+from tests.proxy import Proxy
+
+Subscribed = Callable[[], Awaitable[object]]
+
+
+async def for_ever(task: ActiveTask) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_server_listens_again_after_its_connection_broke(
+    proxy: Proxy, redis: Redis, client: Client, inspector: Inspector, subscribed: Subscribed
+) -> None:
+    async def listening() -> int:
+        return int((await redis.pubsub_numsub("asynq:cancel"))[0][1])
+
+    await client.enqueue(Task("t", task_id="a"))
+    async with Server(proxy.url, for_ever, shutdown_timeout=0):
+        await subscribed()
+        proxy.is_refusing = True
+        proxy.cut_all()
+        await eventually(listening, lambda count: count == 0)
+        proxy.is_refusing = False
+        await subscribed()
+        await books_become(redis, Books(active=("a",)))
+        await inspector.cancel_processing("a")
+        await books_become(redis, Books(retry={"a"}, processed=1, failed=1))
+
+
+async def test_an_id_is_cancelled_in_whatever_queues_it_runs(
+    redis_url: str, redis: Redis, client: Client, inspector: Inspector, subscribed: Subscribed
+) -> None:
+    """Q-42: the channel names no queue."""
+    for queue in ("q", "r"):
+        await client.enqueue(Task("t", task_id="a", queue=queue))
+    await client.enqueue(Task("t", task_id="b", queue="q"))
+    async with Server(redis_url, for_ever, queues=["q", "r"], shutdown_timeout=0):
+        await subscribed()
+        await books_become(redis, Books(active=("a", "b")), "q")
+        await books_become(redis, Books(active=("a",)), "r")
+        await inspector.cancel_processing("a")
+        cancelled = Books(retry={"a"}, processed=1, failed=1)
+        await books_become(redis, cancelled, "r")
+        await books_become(redis, Books(active=("b",), retry={"a"}, processed=1, failed=1), "q")
+
+
+async def test_a_server_that_may_not_subscribe_works_all_the_same_and_says_so(
+    login_with: LoginWith, redis: Redis, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(task: ActiveTask) -> None:
+        pass
+
+    async def has_said_so() -> bool:
+        return "tasks cannot be cancelled from outside" in caplog.text
+
+    await client.enqueue(Task("t"))
+    async with Server(await login_with("+@all", "-subscribe"), handler):
+        await books_become(redis, Books(processed=1))
+        await eventually(has_said_so)
