@@ -1,6 +1,7 @@
 """Q-28: servers that crashed stayed in the lists until somebody looked at them."""
 
 import time
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -15,8 +16,8 @@ async def test_q28_a_living_server_drops_dead_ones_from_the_lists(redis_url: str
 
     async def handler(task: ActiveTask) -> None: ...
 
-    async def listed() -> set[object]:
-        return {*await redis.zrange("asynq:servers", 0, -1), *await redis.zrange("asynq:workers", 0, -1)}
+    async def listed() -> list[Any]:
+        return [*await redis.zrange("asynq:servers", 0, -1), *await redis.zrange("asynq:workers", 0, -1)]
 
     async with Server(redis_url, handler):
         assert b"other" in await eventually(listed, lambda names: b"dead" not in names)

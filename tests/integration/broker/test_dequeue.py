@@ -137,6 +137,15 @@ async def test_a_repeated_request_returns_what_its_lost_answer_brought(broker: B
     assert await dump(redis) == before
 
 
+async def test_a_repeated_request_leaves_out_what_was_deleted_meanwhile(broker: Broker, redis: Redis) -> None:
+    before = state(active=[kept("a", lease(7)), kept("b", lease(7))], pending=[kept("c")])
+    del before["asynq:{q}:t:a"]
+    await seed(redis, before)
+
+    assert await dequeue(broker, repeated=True) == [fetched("b")]
+    assert await dump(redis) == before
+
+
 async def test_a_repeated_request_that_never_arrived_takes_tasks(broker: Broker, redis: Redis) -> None:
     await seed(redis, state(active=[kept("z", lease(6))], pending=[kept("a")]))
 

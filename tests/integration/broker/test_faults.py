@@ -143,6 +143,13 @@ async def test_a_queue_is_registered_again_when_its_answer_was_lost(
     assert await dump(redis) == state(pending=[kept("a", fields=SINCE)], registered=True)
 
 
+async def test_a_queue_that_was_just_registered_is_not_registered_again(shaky: Broker, proxy: Proxy) -> None:
+    for task_id in "abc":
+        await shaky.enqueue("q", [new(task_id)])
+
+    assert proxy.count(b"SADD") == 1
+
+
 async def test_a_key_of_the_wrong_kind_is_refused_by_redis(broker: Broker, redis: Redis) -> None:
     await seed(redis, before := {"asynq:{q}:pending": "text"})
 
