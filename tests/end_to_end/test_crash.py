@@ -1,0 +1,59 @@
+"""Workers die at any moment; the books are right all the same. F13 to F16, F29."""
+
+from __future__ import annotations
+
+import pytest
+from redis.asyncio import Redis
+
+from asynq_py import Client, Task
+from asynq_py.wire.keys import QueueKeys
+from tests.books import Books, books, books_become, message
+from tests.end_to_end.processes import Option, Workers, end
+from tests.eventually import eventually
+
+TASKS = 2000
+KILLS = 8
+QUICK: dict[str, Option] = {"lease": 2, "recover_interval": 0.2, "concurrency": 20}
+
+
+@pytest.mark.timeout(120)
+async def test_no_task_is_lost_or_stuck_when_workers_are_killed_again_and_again(
+    workers: Workers, redis: Redis, client: Client
+) -> None:
+    ids = {str(n) for n in range(TASKS)}
+    await client.enqueue_many([Task("work", "0.02", task_id=task_id) for task_id in sorted(ids)])
+
+    running = [await workers.start(**QUICK) for _ in range(2)]
+    for kill in range(1, KILLS + 1):
+        due = TASKS * kill // (KILLS + 2)
+        await eventually(lambda: workers.noted("ended"), lambda ended, due=due: len(ended) >= due)  # type: ignore[misc]
+        await end(running.pop(0))
+        running.append(await workers.start(**QUICK))
+
+    def is_over(seen: Books) -> bool:
+        return seen.processed == TASKS and not (seen.pending or seen.active or seen.scheduled or seen.retry)
+
+    left = await eventually(lambda: books(redis), is_over, within=60)
+    # only what was running when three workers died may have been put aside
+    assert left == Books(archived=left.archived, processed=TASKS, failed=len(left.archived))
+    assert set(await workers.noted("started")) == ids
+    assert set(await workers.noted("ended")) >= ids - set(left.archived)
+
+
+@pytest.mark.timeout(120)
+async def test_a_task_that_kills_its_worker_is_archived_after_three_and_the_others_end(
+    workers: Workers, redis: Redis, client: Client
+) -> None:
+    await client.enqueue(Task("die", task_id="poison"))
+    await client.enqueue_many([Task("work", "0.01", task_id=f"fine {n}") for n in range(50)])
+    one_at_a_time: dict[str, Option] = {**QUICK, "concurrency": 1}
+
+    for _ in range(3):
+        process = await workers.start(**one_at_a_time)
+        assert await process.wait() == 9
+    await workers.start(**one_at_a_time)
+
+    await books_become(redis, Books(archived={"poison"}, processed=51, failed=1), within=60)
+    assert await workers.noted("started") == {"poison": 3} | {f"fine {n}": 1 for n in range(50)}
+    assert (await message(redis, "poison")).retried == 0
+    assert not await redis.hexists(QueueKeys("default").task("poison"), "crashes")
