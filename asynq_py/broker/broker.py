@@ -31,6 +31,8 @@ _REQUEUE: Final = load("requeue")
 _EXTEND: Final = load("extend")
 _FORWARD: Final = load("forward")
 _RECOVER: Final = load("recover")
+_STRAYS: Final = load("strays")
+_RECLAIM: Final = load("reclaim")
 _EXPIRE: Final = load("expire")
 _WRITE_RESULT: Final = load("write_result")
 _TASK_INFO: Final = load("task_info")
@@ -245,6 +247,28 @@ class Broker:
         k = self.keys(queue)
         arguments = (k.task_prefix, f"{ended_by:.6f}", self._now_ns(), limits.RECOVER_BATCH)
         reply = await self._lane.post(_RECOVER([k.lease, k.active, k.pending], arguments))
+        return [task_id.decode("utf-8", "replace") for task_id in reply]
+
+    async def strays(self, queue: str) -> list[bytes]:
+        """Look for running tasks without a lease, oldest first, among the limits.REPAIR_DEPTH oldest.
+
+        Returns: their IDs as they are stored. Source: reliability: F62.
+        """
+        k = self.keys(queue)
+        found: list[bytes] = []
+        for first in range(0, limits.REPAIR_DEPTH, limits.REPAIR_BATCH):
+            places = (first, first + limits.REPAIR_BATCH - 1)
+            seen, *ids = await self._lane.post(_STRAYS([k.active, k.lease], places))
+            found += ids
+            if seen < limits.REPAIR_BATCH:
+                break
+        return found
+
+    async def reclaim(self, queue: str, task_ids: Sequence[bytes]) -> list[str]:
+        """Hand those of these tasks back, at most limits.REPAIR_BATCH, that are active without a lease."""
+        k = self.keys(queue)
+        arguments: tuple[Argument, ...] = (k.task_prefix, self._now_ns(), *task_ids)
+        reply = await self._lane.post(_RECLAIM([k.active, k.lease, k.pending], arguments))
         return [task_id.decode("utf-8", "replace") for task_id in reply]
 
     async def expire(self, queue: str, batch: int) -> int:

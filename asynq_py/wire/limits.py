@@ -20,6 +20,8 @@ MAX_INT32: Final = 2147483647
 # our own; none of them can be seen by a peer
 FORWARD_BATCH: Final = 100  # tasks a script moves at once: keeps a script well under 5 ms
 RECOVER_BATCH: Final = 100
+REPAIR_BATCH: Final = 500  # tasks a look for lost leases, or their repair, covers in one script
+REPAIR_DEPTH: Final = 10_000  # running tasks of a queue looked at in one pass; the oldest are lost first
 TRIM_BATCH: Final = 500  # archived tasks a script forgets at once; Lua's unpack ends at 8 000
 ENQUEUE_BATCH: Final = 200
 SETTLE_BATCH: Final = 200

@@ -3,7 +3,8 @@
 -- KEYS  1 lease  2 active  3 pending
 -- ARGV  1 task key prefix  2 leases that ended by then (unix seconds) are taken  3 now, unix nanoseconds
 --       4 tasks recovered at most
--- Returns the IDs handed back; leases that belong to no running task are dropped, and not among them.
+-- Returns the IDs handed back; leases that belong to no running task are dropped, and not among them. A key
+-- that is no hash costs its own task alone.
 -- Looking and taking is one step, so a lease that was renewed or taken meanwhile is never touched. A lost
 -- worker is not a failure of the task: retries stay, the hash field `crashes` counts instead.
 -- Peer  asynq (Go) internal/rdb/rdb.go listLeaseExpiredCmd with retryCmd; wire format 5.13.
@@ -12,12 +13,14 @@ local prefix, cutoff, now, step = unpack(ARGV)
 local recovered = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', lease, '-inf', cutoff, 'LIMIT', 0, step)) do
   local key = prefix .. id
+  local task = redis.pcall('HMGET', key, 'msg', 'state')
+  local message, state = task[1], task[2]
   redis.call('ZREM', lease, id)
   local was_active = redis.call('LREM', active, 0, id) > 0
-  local task = redis.call('HMGET', key, 'msg', 'state')
-  local message, state = task[1], task[2]
   if not message then
-    redis.call('DEL', key)
+    if not task.err then
+      redis.call('DEL', key)
+    end
   elseif was_active or state == 'active' then
     redis.call('RPUSH', pending, id)
     redis.call('HSET', key, 'state', 'pending', 'pending_since', now)

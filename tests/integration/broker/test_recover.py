@@ -74,3 +74,19 @@ async def test_expired_leases_without_a_message_are_cleaned_up(broker: Broker, r
 
     assert await broker.recover("q", ended_by=NOW) == []
     assert await dump(redis) == {}
+
+
+async def test_a_task_key_of_the_wrong_kind_and_an_unreadable_message_keep_no_other_from_recovery(
+    broker: Broker, redis: Redis
+) -> None:
+    """F61, F63: nothing is decoded here."""
+    before = state(active=[kept(name, lease(7, NOW - 1)) for name in ("text", "garbled", "fine")])
+    before["asynq:{q}:t:text"] = "text"
+    before["asynq:{q}:t:garbled"]["msg"] = b"\xff\xff"
+    await seed(redis, before)
+
+    assert set(await broker.recover("q", ended_by=NOW)) == {"garbled", "fine"}
+
+    after = await dump(redis)
+    assert sorted(after.pop("asynq:{q}:pending")) == ["fine", "garbled"]
+    assert set(after) == {"asynq:{q}:t:text", "asynq:{q}:t:garbled", "asynq:{q}:t:fine"}

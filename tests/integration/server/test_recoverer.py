@@ -11,10 +11,11 @@ from asynq_py import ActiveTask, Client, Server, Task
 from asynq_py.broker.broker import Broker
 from asynq_py.server.outage import Outage
 from asynq_py.server.recoverer import Recoverer
+from asynq_py.wire import limits
 from asynq_py.wire.keys import QueueKeys
 from tests.books import Books, books, books_become, message
 from tests.clock import ManualClock
-from tests.state import NOW, kept, lease, seed, state
+from tests.state import NOW, kept, lease, message_of, seed, state
 
 SKEW = 5.0
 KEYS = QueueKeys("default")
@@ -118,3 +119,70 @@ async def test_each_loss_counts_until_the_task_is_archived(
     async with Server(redis_url, lambda task: ran.append(task.id), queues=["q"], clock=clock):
         await books_become(redis, Books(archived={"a"}, processed=1, failed=1), "q")
     assert ran == []
+
+
+# -- repair ---------------------------------------------------------------------------------------------
+
+
+async def without_lease(redis: Redis, *ids: str, queue: str = "q") -> None:
+    """Tasks whose leases somebody deleted."""
+    await seed(redis, state(queue, active=[kept(task_id) for task_id in ids]))
+    await redis.delete(QueueKeys(queue).lease)
+
+
+async def test_a_task_without_a_lease_is_handed_back_when_it_is_seen_so_twice(
+    recoverer: Recoverer, redis: Redis
+) -> None:
+    """F62: the worker that may still run it has had a beat to notice."""
+    await without_lease(redis, "a", "b")
+
+    await recoverer.repair_once()
+    assert await books(redis, "q") == Books(active=("a", "b"), unleased={"a", "b"})
+
+    await recoverer.repair_once()
+    assert await books(redis, "q") == Books(pending=("a", "b"))
+    assert not await redis.hexists(QueueKeys("q").task("a"), "crashes")
+
+
+async def test_a_task_that_has_a_lease_again_at_the_second_look_is_left_alone(
+    recoverer: Recoverer, redis: Redis
+) -> None:
+    await without_lease(redis, "a")
+    await recoverer.repair_once()
+    await redis.zadd("asynq:{q}:lease", {"a": lease(7)})
+    await recoverer.repair_once()
+    await redis.zrem("asynq:{q}:lease", "a")
+    await recoverer.repair_once()
+
+    assert (await books(redis, "q")).active == ("a",)
+
+
+async def test_more_lost_leases_than_one_step_takes_are_repaired_in_order(
+    recoverer: Recoverer, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REPAIR_BATCH", 2)
+    await without_lease(redis, *"abcde")
+    for _ in range(2):
+        await recoverer.repair_once()
+    assert await books(redis, "q") == Books(pending=tuple("abcde"))
+
+
+@pytest.mark.parametrize("key", ["lease", "active", "pending"])
+async def test_a_key_of_the_wrong_kind_stops_recovery_and_repair_of_its_own_queue_alone(
+    recoverer: Recoverer, redis: Redis, key: str
+) -> None:
+    """F63."""
+    await without_lease(redis, "stray", queue="q")
+    await without_lease(redis, "stray", queue="r")
+    await redis.zadd("asynq:{q}:lease", {"late": NOW - 60})
+    await redis.zadd("asynq:{r}:lease", {"late": NOW - 60})
+    await redis.lpush("asynq:{r}:active", "late")
+    await redis.hset("asynq:{r}:t:late", mapping={"msg": message_of("late", queue="r"), "state": "active"})
+    await redis.delete(f"asynq:{{q}}:{key}")
+    await redis.set(f"asynq:{{q}}:{key}", "text")
+
+    for _ in range(2):
+        await recoverer.recover_once()
+        await recoverer.repair_once()
+
+    assert await books(redis, "r") == Books(pending=("stray", "late"))
