@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,9 +32,9 @@ CANCEL_AGAIN = 0.1  # seconds, growing; a handler may swallow one cancelation bu
 
 
 class Report(Protocol):
-    """Where an attempt says how it ended; None: nothing may be written."""
+    """Where an attempt says how it ended. No outcome: nothing may be written. A bug: ours, no handler's."""
 
-    def __call__(self, attempt: Attempt, outcome: Outcome | None) -> None: ...
+    def __call__(self, attempt: Attempt, outcome: Outcome | None, bug: Exception | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,13 @@ class Surroundings:
 class Attempt:
     """A try, from the moment its task is fetched until its outcome is known.
 
-    `valid_until`: when our lease ends, on the monotonic clock. `deadline`: Unix seconds.
+    `valid_until`: when our lease ends, on the monotonic clock. `taken_at`, `started_at` (None: not yet) and
+    `deadline`: Unix seconds.
     """
 
     __slots__ = (
         "_again", "_around", "_ended", "_has_begun", "_timer", "cancel_reason", "crashes", "deadline",
-        "has_left_thread", "id", "message", "owned", "queue", "started_at", "task", "valid_until",
+        "has_left_thread", "id", "message", "owned", "queue", "started_at", "taken_at", "task", "valid_until",
     )  # fmt: skip
 
     def __init__(
@@ -73,34 +75,18 @@ class Attempt:
         self.owned = owned
         self.crashes = crashes
         self.valid_until = valid_until
-        self.started_at = around.clock.time()
-        self.deadline = _deadline(message, self.started_at)
+        self.taken_at = around.clock.time()
+        self.started_at: float | None = None
+        self.deadline = math.inf
         self.cancel_reason: CancelReason | None = None
         self.has_left_thread = False
         self.task: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Try, and report. Never raises, except when the whole server is torn down.
-
-        `task` must be the asyncio task that this runs in.
-        """
-        self._has_begun = True
-        active = ActiveTask(self.message, self)
-        set_current_task(active)
-        ended: Outcome | None = None
-        try:
-            error = await self._try(active)
-            if error is None and self.cancel_reason is None:
-                ended = self._success(active)
-            else:
-                ended = await self._judge(active, error)
-        except asyncio.CancelledError:  # torn down before the end is known
-            ended = self._handed_back()
-            raise
-        finally:
-            self._ended = True
-            self.task = None  # which leads back here by its context: a circle for the garbage collector
-            self._around.report(self, ended)
+    def begin(self) -> None:
+        """Start the try, in an asyncio task of its own. The one who calls waits for its report."""
+        self.started_at = now = self._around.clock.time()
+        self.deadline = _deadline(self.message, now)
+        self.task = asyncio.get_running_loop().create_task(self._run())
 
     @property
     def is_running(self) -> bool:
@@ -141,9 +127,32 @@ class Attempt:
 
     # -- the try ----------------------------------------------------------------------------------------
 
+    async def _run(self) -> None:
+        """Try, and report. Never raises, except when the whole server is torn down."""
+        self._has_begun = True
+        active = ActiveTask(self.message, self)
+        set_current_task(active)
+        ended: Outcome | None = None
+        bug: Exception | None = None
+        try:
+            error = await self._try(active)
+            if error is None and self.cancel_reason is None:
+                ended = self._success(active)
+            else:
+                ended = await self._judge(active, error)
+        except asyncio.CancelledError:  # torn down before the end is known
+            ended = self._handed_back()
+            raise
+        except Exception as error:
+            bug = error
+        finally:
+            self._ended = True
+            self.task = None  # which leads back here by its context: a circle for the garbage collector
+            self._around.report(self, ended, bug)
+
     async def _try(self, active: ActiveTask) -> BaseException | None:
         """Run the handler to its end. Returns the error it ended with."""
-        if self.deadline <= self.started_at and self.cancel_reason is None:
+        if self.cancel_reason is None and self.deadline <= (self.started_at or 0.0):
             self.cancel_reason = self._overdue()  # a deadline in the past: the handler is not called at all
         if self.cancel_reason is not None:
             return self._cancelation_error()
@@ -182,7 +191,7 @@ class Attempt:
     def _cancelation_error(self) -> BaseException:
         match self.cancel_reason:
             case CancelReason.TIMEOUT:
-                return TimeoutError(f"not done within {self.deadline - self.started_at:.0f} s")
+                return TimeoutError(f"not done within {self.deadline - (self.started_at or 0.0):.0f} s")
             case CancelReason.DEADLINE:
                 return TimeoutError(f"not done by {datetime.fromtimestamp(self.deadline, UTC):%F %TZ}")
             case CancelReason.LEASE_LOST:

@@ -66,7 +66,11 @@ class Heartbeater:
         """Leases first: they are what keeps others off our tasks."""
         await self._extend_leases()
         now, ttl = self._clock.time(), max(2, math.ceil(2 * self._config.heartbeat))
-        workers = {attempt.id: encode(self._worker(attempt)) for attempt in self._inflight}
+        workers = {
+            attempt.id: encode(self._worker(attempt, attempt.started_at))
+            for attempt in self._inflight
+            if attempt.started_at is not None
+        }
         await self._registry.write_server(
             self._identity, encode(self._server(len(workers))), workers, now=now, ttl=ttl
         )
@@ -115,7 +119,7 @@ class Heartbeater:
         set_instant(info.start_time, self._started_at)
         return info
 
-    def _worker(self, attempt: Attempt) -> WorkerInfo:
+    def _worker(self, attempt: Attempt, started_at: float) -> WorkerInfo:
         info = WorkerInfo(
             host=self._host,
             pid=self._pid,
@@ -125,7 +129,7 @@ class Heartbeater:
             task_payload=attempt.message.payload,
             queue=attempt.queue,
         )
-        set_instant(info.start_time, attempt.started_at)
+        set_instant(info.start_time, started_at)
         set_instant(info.deadline, attempt.deadline)
         return info
 

@@ -21,6 +21,7 @@ from asynq_py.server.notifier import Notifier
 from asynq_py.server.outage import Outage
 from asynq_py.server.processor import Processor
 from asynq_py.server.recoverer import Recoverer
+from asynq_py.server.slots import Slots
 from asynq_py.server.subscriber import Subscriber
 from asynq_py.server.syncer import Syncer
 from asynq_py.server.threads import Threads
@@ -65,16 +66,15 @@ def assemble(
     syncer = Syncer(
         Broker(outcomes, clock), clock, outage, settled=inflight.remove, patience=config.cancel_grace + 1.0
     )
+    slots = Slots(handler, config, results=upkeep, syncer=syncer, inflight=inflight, threads=threads)
     processor = Processor(
-        handler,
         config,
         broker=Broker(fetching, clock),
-        results=upkeep,
+        slots=slots,
         syncer=syncer,
         inflight=inflight,
         notifier=notifier,
         outage=outage,
-        threads=threads,
     )
     inner: list[Component] = [
         notifier,

@@ -138,7 +138,7 @@ class Syncer:
 
 def _batches(items: list[Unwritten], size: int) -> list[list[Unwritten]]:
     if isinstance(items[0].outcome, Requeue):
-        items.sort(key=lambda item: item.attempt.started_at)  # first taken runs first again
+        items.sort(key=lambda item: item.attempt.taken_at)  # first taken runs first again
     remaining = iter(items)
     return list(iter(lambda: list(islice(remaining, size)), []))
 

@@ -1,0 +1,122 @@
+"""Fetcher: asks the queues for tasks, by their order. Behaviour 5.1, 5.3."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from asynq_py.broker.broker import Broker, Fetched, Owned
+from asynq_py.errors import BrokerError, BrokerUnavailableError
+from asynq_py.server.config import ServerConfig
+from asynq_py.server.outage import Outage
+from asynq_py.server.queues import QueueOrder
+
+logger = logging.getLogger(__name__)
+
+TOKENS = 999_999
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One fetch from one queue, by which its tasks can be asked for again when the answer is lost.
+
+    `expires_at`: of the leases, Unix seconds; `valid_until`: the same moment on the monotonic clock, at most.
+    """
+
+    count: int
+    expires_at: int
+    token: int
+    valid_until: float
+
+
+Accept = Callable[[str, Fetched, Request], None]
+
+
+class Fetcher:
+    """`accept` gets each task taken: queue, task, and the request that brought it.
+
+    `unwatched`: queues that nothing can wake us for, since they are paused or not in order.
+    """
+
+    def __init__(self, broker: Broker, config: ServerConfig, outage: Outage, accept: Accept) -> None:
+        self._broker = broker
+        self._clock = config.clock
+        self._lease = config.lease
+        self._outage = outage
+        self._accept = accept
+        self._order = QueueOrder(config.queues, strict=config.strict_priority)
+        self._tokens = itertools.count(random.randrange(TOKENS))
+        self._unanswered: dict[str, Request] = {}
+        self.unwatched: set[str] = set()
+
+    async def fetch(self, most: int) -> int:
+        """Take up to `most` tasks from the queues, by their order. Returns how many."""
+        taken = 0
+        empty: set[str] = set()
+        self.unwatched.clear()
+        while taken < most and (shares := self._order.share(most - taken, empty)):
+            if len(shares) == 1:  # the usual case, without the price of a task
+                counts: Sequence[int] = [await self._fetch(*shares[0])]
+            else:
+                counts = await asyncio.gather(*(self._fetch(*share) for share in shares))
+            empty.update(queue for (queue, asked), got in zip(shares, counts, strict=True) if got < asked)
+            taken += sum(counts)
+        return taken
+
+    async def return_unanswered(self) -> None:
+        """Hand back what fetches took whose answers never reached us."""
+        for queue, request in self._unanswered.items():
+            try:
+                taken = await self._broker.dequeue(
+                    queue, 0, expires_at=request.expires_at, token=request.token, repeated=True
+                )
+                await self._broker.requeue(queue, [Owned(task.id, request.token) for task in taken or ()])
+            except (BrokerUnavailableError, BrokerError) as error:
+                logger.warning(
+                    "queue %r: tasks fetched last come back when their leases end: %s", queue, error
+                )
+        self._unanswered.clear()
+
+    async def _fetch(self, queue: str, count: int) -> int:
+        """Take tasks from one queue. What goes wrong here harms this queue alone."""
+        lost = self._unanswered.pop(queue, None)
+        request = lost or self._request(count)
+        try:
+            tasks = await self._broker.dequeue(
+                queue,
+                request.count,
+                expires_at=request.expires_at,
+                token=request.token,
+                repeated=lost is not None,
+            )
+        except BrokerUnavailableError as error:
+            self._outage.noticed(error)
+            if error.maybe_done or lost:
+                self._unanswered[queue] = request
+            return 0
+        except BrokerError as error:
+            logger.error("queue %r cannot be fetched: %s", queue, error)
+            self.unwatched.add(queue)
+            return 0
+        except asyncio.CancelledError:
+            self._unanswered[queue] = request
+            raise
+        self._outage.over()
+        if tasks is None:
+            self.unwatched.add(queue)
+            return 0
+        for task in tasks:
+            self._accept(queue, task, request)
+        return len(tasks)
+
+    def _request(self, count: int) -> Request:
+        return Request(
+            count,
+            expires_at=int(self._clock.time() + self._lease),
+            token=next(self._tokens) % TOKENS + 1,
+            valid_until=self._clock.monotonic() + self._lease - 1.0,  # Redis knows whole seconds only
+        )
