@@ -64,7 +64,7 @@ async def test_an_outage_is_told_once_however_many_parts_notice_it(
     busy: ServerOptions = {
         "forward_interval": 0.05,
         "recover_interval": 0.05,
-        "lease": 1.0,
+        "lease": 2.0,
         "health_check": pings.put_nowait,
         "health_check_interval": 0.2,
     }
