@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from asynq_py.broker.broker import Broker
-from asynq_py.broker.lane import Lane
+from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.clock import Clock, SystemClock
 from asynq_py.connection import Connector, RedisSource
@@ -26,7 +26,7 @@ class Inspector:
     def __init__(self, redis: RedisSource = None, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._connector = Connector(redis)
-        self._lane = Lane(self._connector, role="inspector")
+        self._lane = open_lane(self._connector, role="inspector")
         self._broker = Broker(self._lane, self._clock)
         self._registry = Registry(self._lane)
 

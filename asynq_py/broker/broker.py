@@ -13,7 +13,7 @@ from enum import IntEnum
 from itertools import chain
 from typing import Final, NamedTuple
 
-from asynq_py.broker.lane import Argument, Command, Lane
+from asynq_py.broker.lane import Argument, Command, Sender
 from asynq_py.broker.scripts import Script, load
 from asynq_py.clock import Clock
 from asynq_py.wire import keys, limits
@@ -87,7 +87,7 @@ class StoredTask(NamedTuple):
 class Broker:
     """Task transitions on one lane."""
 
-    def __init__(self, lane: Lane, clock: Clock) -> None:
+    def __init__(self, lane: Sender, clock: Clock) -> None:
         self._lane = lane
         self._clock = clock
         self._keys: dict[str, QueueKeys] = {}

@@ -6,13 +6,20 @@ from typing import Any, Final
 
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from asynq_py.connection import Connector
 from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
 
 # Redis is there but cannot serve now; each of these codes passes by itself.
 _TRANSIENT: Final = frozenset(
-    ("LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MISCONF", "NOREPLICAS", "BUSY")
-)
+    (
+        "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "READONLY", "MISCONF", "NOREPLICAS", "BUSY",
+        # another node has the key, or will have it soon; a lane that knows nodes goes there instead
+        "MOVED", "ASK",
+        # what a blocked command hears when its master is demoted
+        "UNBLOCKED",
+    )
+)  # fmt: skip
+# While its slot moves, a script that runs into a key which has gone already ends there, half-done.
+_HALF_MOVED: Final = "attempted to access a non local key"
 _DENIED: Final = frozenset(("NOAUTH", "WRONGPASS", "NOPERM"))
 
 
@@ -28,6 +35,8 @@ def translated(reply: Any) -> Any:
     reason, text = code(reply), str(reply)
     if reason in _TRANSIENT:
         error: AsynqError = BrokerUnavailableError(f"Redis cannot serve now ({reason}): {text}")
+    elif _HALF_MOVED in text:
+        error = BrokerUnavailableError(f"Redis cannot serve now, a slot is moving: {text}", maybe_done=True)
     elif reason in _DENIED:
         error = BrokerError(f"Redis denies access ({reason}): {text}")
     else:
@@ -36,10 +45,10 @@ def translated(reply: Any) -> Any:
     return error
 
 
-def unreachable(connector: Connector, error: BaseException) -> AsynqError:
-    """Say why no connection could be had, or why it broke."""
+def unreachable(place: object, error: BaseException) -> AsynqError:
+    """Say why no connection could be had, or why it broke. `place`: shown as text."""
     # on a socket file the driver wraps what Redis said in an error of its own
     if any(isinstance(e, AuthenticationError | NoPermissionError) for e in (error, error.__cause__)):
-        return BrokerError(f"Redis at {connector} denies access: {error}")
+        return BrokerError(f"Redis at {place} denies access: {error}")
     reason = "no answer in time" if isinstance(error, TimeoutError) else error
-    return BrokerUnavailableError(f"Redis at {connector} is not reachable: {reason}")
+    return BrokerUnavailableError(f"Redis at {place} is not reachable: {reason}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
@@ -24,7 +25,7 @@ from redis.exceptions import (
 )
 
 from asynq_py.broker.faults import code, translated, unreachable
-from asynq_py.connection import Connector
+from asynq_py.connection import Place
 from asynq_py.errors import AsynqError, BrokerUnavailableError
 from asynq_py.outbox import Outbox
 
@@ -42,30 +43,20 @@ class Command:
     if_no_script: tuple[Argument, ...] | None = None
 
 
-class Lane:
-    """Sends commands to one Redis in order, many per round trip.
+class Sender(ABC):
+    """Sends commands to wherever they belong."""
 
-    `timeout`: seconds for one exchange, connecting included.
-    """
-
-    def __init__(self, connector: Connector, *, role: str, timeout: float | None = None) -> None:
-        self._connector = connector
-        self._name = f"asynq-py:{role}:{os.getpid()}"
-        self._timeout = timeout or connector.timeout
-        self._connection: AbstractConnection | None = None
-        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
-        self._outbox: Outbox[tuple[bytes, Command], Reply] = Outbox(self._exchange, limit=COMMANDS_AT_ONCE)
-        self._closed = False
-
+    @abstractmethod
     def post(self, command: Command) -> asyncio.Future[Reply]:
         """Send a command with the next round trip; the future brings its reply.
 
         The future raises BrokerUnavailableError (whose `maybe_done` says whether Redis may have carried the
         command out) or BrokerError (Redis refused it).
         """
-        self._check_home()
-        # packed here, so that an argument that cannot be sent is its caller's error alone
-        return self._outbox.put((_packed(command.arguments), command))
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Wait for what is under way, then close the connections. What is closed refuses commands."""
 
     async def call(self, *arguments: Argument) -> Reply:
         """Send a plain command and await its reply. Raises: as `post`."""
@@ -75,8 +66,28 @@ class Lane:
         """Send commands together and await their replies; the first error is raised."""
         return await asyncio.gather(*map(self.post, commands))
 
+
+class Lane(Sender):
+    """Sends commands to one Redis in order, many per round trip.
+
+    `timeout`: seconds for one exchange, connecting included.
+    """
+
+    def __init__(self, place: Place, *, role: str, timeout: float | None = None) -> None:
+        self._place = place
+        self._name = f"asynq-py:{role}:{os.getpid()}"
+        self._timeout = timeout or place.timeout
+        self._connection: AbstractConnection | None = None
+        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._outbox: Outbox[tuple[bytes, Command], Reply] = Outbox(self._exchange, limit=COMMANDS_AT_ONCE)
+        self._closed = False
+
+    def post(self, command: Command) -> asyncio.Future[Reply]:
+        self._check_home()
+        # packed here, so that an argument that cannot be sent is its caller's error alone
+        return self._outbox.put((_packed(command.arguments), command))
+
     async def aclose(self) -> None:
-        """Wait for what is under way, then close the connection. A closed lane refuses commands."""
         self._closed = True
         await self._outbox.drain()
         await self._disconnect()
@@ -104,7 +115,7 @@ class Lane:
         except (RedisError, OSError, TimeoutError) as error:
             await self._disconnect()
             if connection is None:  # so nothing was sent
-                raise unreachable(self._connector, error) from error
+                raise unreachable(self._place, error) from error
         except BaseException:
             await self._disconnect()  # torn down: leave nothing half-read behind
             raise
@@ -142,7 +153,7 @@ class Lane:
         if self._connection is not None and await _is_clean(self._connection):
             return self._connection
         await self._disconnect()
-        self._connection = await self._connector.connect(self._name)
+        self._connection = await self._place.connect(self._name)
         return self._connection
 
     async def _disconnect(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Final
 
-from asynq_py.broker.lane import Argument, Command, Lane
+from asynq_py.broker.lane import Argument, Command, Sender
 from asynq_py.broker.scripts import load
 from asynq_py.wire import keys
 from asynq_py.wire.keys import QueueKeys
@@ -19,7 +19,7 @@ _WRITE_SERVER: Final = load("write_server")
 
 
 class Registry:
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Sender) -> None:
         self._lane = lane
 
     async def write_server(

@@ -37,16 +37,18 @@ class Watch:
         """
         connection: AbstractConnection | None = None
         try:
-            connection = self._connection or await self._connector.connect("asynq-py:watch")
-            self._connection = None  # until it is known to be in order again
             pending = self._pending
+            connection = self._connection or await self._connector.connect("asynq-py:watch", key=pending)
+            self._connection = None  # until it is known to be in order again
             await connection.send_command("BLMOVE", pending, pending, "RIGHT", "RIGHT", BLOCK)
             async with asyncio.timeout(BLOCK + ANSWER):
                 found = await connection.read_response(disconnect_on_error=False) is not None
             self._connection, connection = connection, None
         except ResponseError as error:
+            self._connector.distrust()  # moved, perhaps, or its master demoted
             raise translated(error) from error
         except (RedisError, OSError, TimeoutError) as error:
+            self._connector.distrust()
             raise unreachable(self._connector, error) from error
         finally:
             if connection is not None:

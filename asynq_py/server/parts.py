@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from asynq_py.broker.broker import Broker
-from asynq_py.broker.lane import Lane
+from asynq_py.broker.lane import Sender
+from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.component import Component
 from asynq_py.connection import Connector
@@ -41,7 +42,7 @@ class Parts:
     outer: Sequence[Component]
     upkeep: Broker
     outage: Outage
-    lanes: Sequence[Lane]
+    lanes: Sequence[Sender]
     threads: Threads
 
     async def aclose(self) -> None:
@@ -56,7 +57,7 @@ def assemble(
     """Build the parts; nothing runs or connects yet."""
     clock, queues = config.clock, tuple(config.queues)
     lanes = fetching, outcomes, leases, rest = [
-        Lane(connector, role=role) for role in ("fetch", "outcomes", "leases", "upkeep")
+        open_lane(connector, role=role) for role in ("fetch", "outcomes", "leases", "upkeep")
     ]
     upkeep = Broker(rest, clock)
     outage = Outage(str(connector))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -70,8 +70,16 @@ async def test_a_url_says_where_redis_is(url: str, kind: type, settings: dict[st
         ("", "a URL"),
         ("localhost:6379", "a URL"),
         ("http://localhost", "a URL"),
-        ("redis-sentinel://h/0?master=m", "a URL"),
-        ("redis-cluster://h", "a URL"),
+        ("redis-sentinel://h/0", "master=NAME"),
+        ("redis-sentinel://h/0?master=", "master=NAME"),
+        ("redis-sentinel://h:x/0?master=m", "h1:26379,h2:26379"),
+        ("redis-sentinel://h,/0?master=m", "h1:26379,h2:26379"),
+        ("redis-sentinel://h/zero?master=m", "path is a database number"),
+        ("redis-sentinel://h/0?master=m&color=red", "one of"),
+        ("redis-cluster://", "h1:6379,h2:6379"),
+        ("redis-cluster://h:0", "h1:6379,h2:6379"),
+        ("redis-cluster://h/1", "without a database"),
+        ("redis-cluster://h?master=m", "one of"),
         ("redis://h:port", "well-formed"),
         ("redis://h:65536", "well-formed"),
         ("redis://[::1", "well-formed"),
@@ -113,6 +121,11 @@ def test_what_says_nothing_of_use_is_refused_at_once(redis: Any, allowed: str) -
         f"redis://user:{CANARY}@host?color=red",
         f"redis://host?password={CANARY}&db=-1",
         f"embedded://user:{CANARY}@host",
+        f"redis-sentinel://user:{CANARY}@host/0",
+        f"redis-sentinel://user:{CANARY}@host/0?master=m&color=red",
+        f"redis-sentinel://host/0?sentinel_password={CANARY}",
+        f"redis-cluster://user:{CANARY}@host:port",
+        f"redis-cluster://user:{CANARY}/x@host",
     ],
 )
 def test_no_error_shows_a_password(url: str) -> None:
@@ -148,6 +161,13 @@ def test_a_connector_shows_where_it_leads_and_no_credentials(redis: Any) -> None
         (RedisConfig(socket_path="/run/r.sock"), "unix socket /run/r.sock"),
         ("embedded://", "embedded server"),
         ("embedded:///a%20b", "embedded server"),
+        ("redis-sentinel://u:pw@h1,h2:2/0?master=m", "master 'm' of sentinels h1:26379, h2:2"),
+        ("redis-cluster://u:pw@h1,[::1]:2", "cluster of h1:6379, ::1:2"),
+        (
+            RedisConfig(sentinels=[("h", 1)], master_name="m", sentinel_password="pw"),
+            "master 'm' of sentinels h:1",
+        ),
+        (RedisConfig(cluster_nodes=[("h", 1)]), "cluster of h:1"),
     ],
 )
 def test_a_connector_shows_its_place(redis: Any, place: str) -> None:
@@ -208,8 +228,8 @@ def test_a_config_with_a_bad_value_cannot_be_made(name: str, value: object) -> N
     assert (caught.value.option, caught.value.value) == (name, value)
 
 
-def test_a_config_does_not_show_its_password() -> None:
-    assert CANARY not in repr(RedisConfig(password=CANARY))
+def test_a_config_does_not_show_its_passwords() -> None:
+    assert CANARY not in repr(RedisConfig(password=CANARY, sentinel_password=CANARY))
 
 
 @pytest.fixture
@@ -246,11 +266,43 @@ async def test_a_live_client_stays_as_it_was(lender: Redis) -> None:
     assert lender.connection_pool.connection_kwargs == before
 
 
-def test_a_cluster_or_sentinel_client_is_refused_while_it_is_not_supported() -> None:
-    sentinel = Sentinel([("h", 1)])  # type: ignore[no-untyped-call]
-    for client in (RedisCluster(host="h"), sentinel.master_for("m")):
-        with pytest.raises(InvalidOptionError, match="not supported yet"):
-            Connector(client)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RedisCluster(host="h", port=1, password=CANARY),
+        lambda: Sentinel([("h", 1)]).master_for("m", password=CANARY),  # type: ignore[no-untyped-call]
+    ],
+    ids=["cluster", "sentinel"],
+)
+async def test_a_live_client_of_many_servers_lends_the_way_to_them(make: Callable[[], Any]) -> None:
+    connector = Connector(make())
+    assert "h:1" in str(connector)
+    assert CANARY not in str(connector)
+
+
+def test_a_sentinel_client_of_replicas_is_refused() -> None:
+    replicas = Sentinel([("h", 1)]).slave_for("m")  # type: ignore[no-untyped-call]
+    with pytest.raises(InvalidOptionError, match="master_for"):
+        Connector(replicas)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("master_name", {"sentinels": [("h", 1)]}),
+        ("master_name", {"master_name": "m"}),
+        ("sentinels", {"sentinels": [("h", 1)], "master_name": "m", "socket_path": "/s"}),
+        ("cluster_nodes", {"sentinels": [("h", 1)], "master_name": "m", "cluster_nodes": [("h", 1)]}),
+        ("db", {"cluster_nodes": [("h", 1)], "db": 1}),
+        ("sentinels", {"sentinels": ["h:1"], "master_name": "m"}),
+        ("cluster_nodes", {"cluster_nodes": [("h", 0)]}),
+        ("cluster_nodes", {"cluster_nodes": [("h", True)]}),
+    ],
+)
+def test_a_config_says_one_place(name: str, given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        RedisConfig(**given)
+    assert caught.value.option == name
 
 
 @pytest.mark.parametrize("redis", ["redis://h", RedisConfig(), Redis()], ids=["URL", "config", "client"])
