@@ -1,0 +1,39 @@
+"""Go peers, built once per session; without Go these tests are skipped with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.interop.build import NEWEST, OLDEST, NoPeerError, binary
+from tests.interop.peer import GoPeer
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("go-peers")
+
+
+def _peer(version: str, programs: Path, url: str) -> GoPeer:
+    try:
+        return GoPeer(version, binary(version, programs), url)
+    except NoPeerError as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture
+def go(programs: Path, redis_url: str) -> GoPeer:
+    """The newest published version."""
+    return _peer(NEWEST, programs, redis_url)
+
+
+@pytest.fixture
+def old_go(programs: Path, redis_url: str) -> GoPeer:
+    """The oldest version whose wire format is ours."""
+    return _peer(OLDEST, programs, redis_url)
+
+
+@pytest.fixture(params=[NEWEST, OLDEST])
+def any_go(request: pytest.FixtureRequest, programs: Path, redis_url: str) -> GoPeer:
+    return _peer(request.param, programs, redis_url)
