@@ -7,13 +7,13 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
-from typing import Final, Self, TypeVar, Unpack
-from uuid import uuid4
+from typing import Final, Self, Unpack
 
 from asynq_py.broker.broker import Broker, NewTask, Stored
-from asynq_py.broker.lane import Lane
+from asynq_py.broker.lanes import open_lane
 from asynq_py.clock import Clock, SystemClock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
@@ -24,23 +24,24 @@ from asynq_py.errors import (
     InvalidOptionError,
     TaskIDConflictError,
 )
-from asynq_py.info import TaskInfo, task_info
+from asynq_py.info import TaskInfo
 from asynq_py.options import Options, TaskOptions, check_seconds
 from asynq_py.outbox import Outbox
 from asynq_py.task import Task
+from asynq_py.task_ids import TaskIDs
 from asynq_py.wire import limits
 from asynq_py.wire.messages import TaskMessage, encode
 from asynq_py.wire.state import TaskState
 
-T = TypeVar("T")
-BATCHES_AT_ONCE: Final = 16
+BATCH: Final = 5 * limits.ENQUEUE_BATCH
 
 
 @dataclass(slots=True)
 class Submission:
     """A task on its way to Redis. `process_at`: Unix seconds. `repeated`: it may have arrived already."""
 
-    message: TaskMessage
+    task: Task
+    options: Options
     entry: NewTask
     state: TaskState
     process_at: float
@@ -72,8 +73,9 @@ class Client:
         self._clock = clock or SystemClock()
         self._connector = Connector(redis)
         # a call waits for at most one exchange before its own
-        self._lane = Lane(self._connector, role="client", timeout=self._timeout / 2)
+        self._lane = open_lane(self._connector, role="client", timeout=self._timeout / 2)
         self._broker = Broker(self._lane, self._clock)
+        self._ids = TaskIDs()
         self._outbox = Outbox(self._store, limit=limits.ENQUEUE_BATCH)
 
     async def enqueue(self, task: Task, **options: Unpack[TaskOptions]) -> TaskInfo:
@@ -106,8 +108,21 @@ class Client:
         Options().override(options)
         results: list[TaskInfo | EnqueueError] = []
         remaining = iter(tasks)
-        while batch := list(islice(remaining, limits.ENQUEUE_BATCH * BATCHES_AT_ONCE)):
-            results += await self._enqueue_batch(batch, options, first=not results)
+        on_its_way: asyncio.Task[list[TaskInfo | EnqueueError]] | None = None
+        async with asyncio.TaskGroup() as sending:
+            while batch := list(islice(remaining, BATCH)):
+                # one batch is prepared while Redis stores the one before it
+                sent = sending.create_task(self._enqueue_batch(batch, options))
+                await asyncio.sleep(0)
+                if on_its_way is not None:
+                    results += await on_its_way
+                    if _is_away(results):
+                        break
+                on_its_way = sent
+        if on_its_way is not None:
+            results += await on_its_way
+        if away := _is_away(results):
+            raise away
         return results
 
     async def ping(self) -> None:
@@ -139,8 +154,7 @@ class Client:
                 "payload", f"{size} bytes", f"at most {self._payload_limit} bytes (Client's payload_limit)"
             )
         options = task.options.override(given) if given else task.options
-        now = self._clock.time()
-        process_at = now
+        now = process_at = self._clock.time()
         if options.process_at is not None:
             process_at = options.process_at
         elif options.process_in is not None:
@@ -150,34 +164,31 @@ class Client:
             state = TaskState.SCHEDULED
         elif options.group is not None:
             state = TaskState.AGGREGATING
-        message = _message(task, options)
-        lock_ms = 0
+        lock, lock_ms = "", 0
         if options.unique is not None:
-            message.unique_key = self._broker.keys(options.queue).unique(task.type, task.payload)
+            lock = self._broker.keys(options.queue).unique(task.type, task.payload)
             lock_ms = math.ceil((max(process_at - now, 0) + options.unique) * 1000)
-        entry = NewTask(message.id, encode(message), message.unique_key, lock_ms)
-        return Submission(message, entry, state, process_at)
+        task_id = options.task_id or self._ids.next()
+        entry = NewTask(task_id, encode(_message(task, options, task_id, lock)), lock, lock_ms)
+        return Submission(task, options, entry, state, process_at)
 
     def _accepted(self, submission: Submission, answer: Stored) -> TaskInfo:
-        message = submission.message
-        if answer is Stored.LOCKED:
-            raise DuplicateTaskError(queue=message.queue, task_id=message.id)
-        if answer is Stored.ID_IN_USE:
-            raise TaskIDConflictError(queue=message.queue, task_id=message.id)
+        if answer is not Stored.YES:
+            queue, task_id = submission.options.queue, submission.entry.id
+            if answer is Stored.LOCKED:
+                raise DuplicateTaskError(queue=queue, task_id=task_id)
+            raise TaskIDConflictError(queue=queue, task_id=task_id)
         next_at = None if submission.state is TaskState.AGGREGATING else submission.process_at
-        return task_info(message, state=submission.state, next_process_at=next_at)
+        return _info(submission, next_at)
 
     # -- many tasks -------------------------------------------------------------------------------------
 
     async def _enqueue_batch(
-        self, tasks: Sequence[Task], options: TaskOptions, *, first: bool
+        self, tasks: Sequence[Task], options: TaskOptions
     ) -> list[TaskInfo | EnqueueError]:
         prepared = [self._prepare_alone(task, options) for task in tasks]
         submissions = [item for item in prepared if isinstance(item, Submission)]
         answers = await self._persist(submissions, await self._store(submissions))
-        away = [answer for answer in answers if isinstance(answer, BrokerUnavailableError)]
-        if first and away and len(away) == len(answers):
-            raise away[0]
         told = iter(zip(submissions, answers, strict=True))
         return [item if isinstance(item, EnqueueError) else self._told(*next(told)) for item in prepared]
 
@@ -189,7 +200,7 @@ class Client:
 
     def _told(self, submission: Submission, answer: Stored | Exception) -> TaskInfo | EnqueueError:
         if isinstance(answer, Exception):
-            return _because(answer, queue=submission.message.queue, task_id=submission.message.id)
+            return _because(answer, queue=submission.options.queue, task_id=submission.entry.id)
         try:
             return self._accepted(submission, answer)
         except EnqueueError as error:
@@ -201,14 +212,17 @@ class Client:
         """Send each task once, those of one queue and kind together. Answers or errors in order."""
         groups: dict[tuple[str, TaskState, bool], list[int]] = {}
         for place, item in enumerate(submissions):
-            groups.setdefault((item.message.queue, item.state, item.repeated), []).append(place)
+            groups.setdefault((item.options.queue, item.state, item.repeated), []).append(place)
         calls = [
             (places[start : start + limits.ENQUEUE_BATCH], key)
             for key, places in groups.items()
             for start in range(0, len(places), limits.ENQUEUE_BATCH)
         ]
         if len(calls) == 1:  # the usual case, without the price of a task
-            return await self._call(submissions, *calls[0][1])
+            try:
+                return await self._call(submissions, *calls[0][1])
+            except AsynqError as error:
+                return [error] * len(submissions)
         answers: list[Stored | Exception] = [Stored.YES] * len(submissions)
 
         async def call(places: list[int], key: tuple[str, TaskState, bool]) -> None:
@@ -231,11 +245,11 @@ class Client:
         if state is TaskState.SCHEDULED:
             return await self._broker.schedule(
                 queue,
-                [(item.entry, int(item.process_at), item.message.group_key) for item in items],
+                [(item.entry, int(item.process_at), item.options.group or "") for item in items],
                 repeated=repeated,
             )
         return await self._broker.add_to_group(
-            queue, [(item.entry, item.message.group_key) for item in items], repeated=repeated
+            queue, [(item.entry, item.options.group or "") for item in items], repeated=repeated
         )
 
     async def _persist(
@@ -273,20 +287,59 @@ def _mark(submission: Submission, answer: Stored | Exception) -> bool:
     return True
 
 
-def _message(task: Task, options: Options) -> TaskMessage:
-    timeout, deadline = options.timeout or 0, options.deadline or 0
-    return TaskMessage(
+def _message(task: Task, options: Options, task_id: str, lock: str) -> TaskMessage:
+    message = TaskMessage(
         type=task.type,
         payload=task.payload,
-        id=options.task_id or str(uuid4()),
+        id=task_id,
         queue=options.queue,
         retry=options.max_retry,
-        timeout=timeout if timeout or deadline else limits.DEFAULT_TIMEOUT,
-        deadline=deadline,
+        timeout=_timeout(options),
+        deadline=options.deadline,
+        unique_key=lock,
         retention=options.retention,
         group_key=options.group,
-        headers=task.headers,
     )
+    if task.headers:
+        message.headers.update(task.headers)
+    return message
+
+
+def _timeout(options: Options) -> int:
+    if options.timeout or options.deadline:
+        return options.timeout or 0
+    return limits.DEFAULT_TIMEOUT
+
+
+def _info(submission: Submission, next_process_at: float | None) -> TaskInfo:
+    """How a task stands that Redis has just stored; what decoding its message would bring, but quicker."""
+    task, options = submission.task, submission.options
+    return TaskInfo(
+        id=submission.entry.id,
+        queue=options.queue,
+        type=task.type,
+        payload=task.payload or b"",
+        headers=task.headers,
+        state=submission.state,
+        max_retry=options.max_retry,
+        retried=0,
+        last_error=None,
+        last_failed_at=None,
+        timeout=_timeout(options) or None,
+        deadline=None if options.deadline is None else datetime.fromtimestamp(options.deadline, UTC),
+        group=options.group,
+        next_process_at=None if next_process_at is None else datetime.fromtimestamp(next_process_at, UTC),
+        retention=options.retention,
+        completed_at=None,
+        result=None,
+    )
+
+
+def _is_away(results: Sequence[TaskInfo | EnqueueError]) -> BrokerUnavailableError | None:
+    """The error to raise when Redis was away for all of them; it has the news that counts for each."""
+    causes = [result.__cause__ for result in results if isinstance(result, EnqueueError)]
+    away = [cause for cause in causes if isinstance(cause, BrokerUnavailableError)]
+    return away[0] if away and len(away) == len(results) else None
 
 
 def _because(cause: Exception, *, queue: str, task_id: str) -> EnqueueError:

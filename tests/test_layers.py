@@ -31,7 +31,7 @@ class Layer:
 # From the bottom up: each layer may import from its own and from all before it, except as noted.
 LAYERS: Final = (
     Layer("errors", "_version errors", apart=True),
-    Layer("ground", "clock component outbox signals", apart=True),
+    Layer("ground", "clock component outbox signals task_ids", apart=True),
     Layer("wire", "wire"),
     Layer("store", "embedded connection broker"),
     Layer("vocabulary", "options task info active_task retry handler middleware mux", not_from="store"),

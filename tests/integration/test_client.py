@@ -490,3 +490,30 @@ async def test_a_live_redis_client_is_borrowed_and_never_closed(redis_url: str) 
             await client.enqueue(Task("t", b"\xff"), queue="q", task_id="a")
 
         assert await theirs.lrange("asynq:{q}:pending", 0, -1) == ["a"]
+
+
+async def test_a_short_outage_is_bridged(shaky: Client, proxy: Proxy) -> None:
+    proxy.is_refusing = True
+    proxy.cut_all()
+    call = asyncio.ensure_future(shaky.enqueue(Task("t"), queue="q"))
+    await asyncio.wait([call], timeout=0.2)
+    assert not call.done()
+    proxy.is_refusing = False
+    assert isinstance(await call, TaskInfo)
+
+
+async def test_a_small_batch_whose_answer_is_lost_is_stored_once(
+    shaky: Client, proxy: Proxy, redis: Redis
+) -> None:
+    proxy.inject(Cut())
+    results = await shaky.enqueue_many([Task("t"), Task("t")], queue="q")
+    assert all(isinstance(result, TaskInfo) for result in results)
+    assert await redis.llen("asynq:{q}:pending") == 2
+
+
+async def test_a_long_list_is_stored_in_order_and_answered_in_order(client: Client, redis: Redis) -> None:
+    results = await client.enqueue_many((Task("t", task_id=str(n)) for n in range(3500)), queue="q")
+    ids = [result.id if isinstance(result, TaskInfo) else "" for result in results]
+    assert ids == [str(n) for n in range(3500)]
+    stored = await redis.lrange("asynq:{q}:pending", 0, -1)
+    assert stored == [task_id.encode() for task_id in reversed(ids)]
