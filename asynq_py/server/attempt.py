@@ -28,6 +28,7 @@ from asynq_py.wire.messages import TaskMessage
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+LOGGED = 500  # characters of an error's text in the log
 CANCEL_AGAIN = 0.1  # seconds, growing; a handler may swallow one cancelation but hardly a row of them
 
 
@@ -165,8 +166,10 @@ class Attempt:
             if self.task is not None and self.task.cancelling():
                 raise  # not our doing: the server is being torn down
             return error  # the handler's own
-        except GeneratorExit:
-            raise
+        except GeneratorExit as error:
+            if asyncio.current_task() is not self.task:
+                raise  # the coroutine is closed from outside, after its event loop has ended
+            return error
         except BaseException as error:
             # SystemExit and the like must not reach the event loop, where they would end every other task
             return error
@@ -286,7 +289,7 @@ def _log_lost(active: ActiveTask) -> None:
 
 
 def _log_failure(active: ActiveTask, error: BaseException, ended: Outcome, now: float) -> None:
-    text = outcome.describe(error)
+    text = _short(outcome.describe(error))
     match ended:
         case outcome.Retry():
             logger.warning(
@@ -299,4 +302,12 @@ def _log_failure(active: ActiveTask, error: BaseException, ended: Outcome, now: 
 
 
 def _trace(error: BaseException) -> BaseException | None:
-    return error if error.__traceback__ is not None and not isinstance(error, RevokeTask) else None
+    """The error, if its traceback shall be logged: it quotes the whole text, which must not be endless."""
+    is_long = len(outcome.describe(error)) > limits.ERROR_TEXT_LIMIT
+    return None if is_long or error.__traceback__ is None or isinstance(error, RevokeTask) else error
+
+
+def _short(text: str) -> str:
+    """One line of bounded length, without what a terminal would obey."""
+    clipped = text if len(text) <= LOGGED else text[: LOGGED - 1] + "…"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in clipped)

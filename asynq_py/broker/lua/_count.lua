@@ -1,4 +1,12 @@
 -- Included by scripts that count finished tries. Wire format 5.15.
+
+-- Refuse counters of another type; called before anything is written.
+local function check_counters(...)
+  for _, counter in ipairs({...}) do
+    redis.call('GET', counter)
+  end
+end
+
 local function add(counter, n, highest)
   if tonumber(redis.call('GET', counter) or 0) >= tonumber(highest) - n then
     redis.call('SET', counter, n)

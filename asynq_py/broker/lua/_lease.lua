@@ -15,3 +15,9 @@ local function release(active, lease, id, token)
   redis.call('ZREM', lease, id)
   return true
 end
+
+-- Is there a hash, or nothing, where the task should be? Asked before anything is written, so that a key that
+-- somebody else uses harms this task alone.
+local function is_sound(key)
+  return type(redis.pcall('HLEN', key)) == 'number'
+end

@@ -23,11 +23,13 @@ local function forget(ids)
   end
 end
 
+check_counters(processed_today, failed_today, processed, failed)
+redis.call('ZCARD', archived)  -- refuses a key of another type before anything is written
 local answers, failures = {}, 0
 for i = 8, #ARGV, 3 do
   local id, token, message = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local answer = 0
-  if release(active, lease, id, token) then
+  if is_sound(prefix .. id) and release(active, lease, id, token) then
     redis.call('ZADD', archived, now, id)
     redis.call('HSET', prefix .. id, 'msg', message, 'state', 'archived')
     redis.call('HDEL', prefix .. id, 'crashes')

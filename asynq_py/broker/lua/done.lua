@@ -10,6 +10,7 @@
 -- include _unlock
 local active, lease, today, total = unpack(KEYS)
 local prefix, day_ends_at, highest = ARGV[1], ARGV[2], ARGV[3]
+check_counters(today, total)
 local answers, finished = {}, 0
 for i = 4, #ARGV, 3 do
   local id, token, lock = ARGV[i], ARGV[i + 1], ARGV[i + 2]

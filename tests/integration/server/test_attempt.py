@@ -277,6 +277,7 @@ class OfMyOwn(BaseException):
         pytest.param(asyncio.CancelledError(), "CancelledError", id="cancels itself"),
         pytest.param(asyncio.CancelledError("mine"), "CancelledError: mine", id="cancels itself, with text"),
         pytest.param(SystemExit(3), "SystemExit: 3", id="SystemExit"),
+        pytest.param(GeneratorExit("x"), "GeneratorExit: x", id="GeneratorExit"),
         pytest.param(KeyboardInterrupt(), "KeyboardInterrupt", id="KeyboardInterrupt"),
         pytest.param(OfMyOwn("x"), "OfMyOwn: x", id="BaseException"),
     ],

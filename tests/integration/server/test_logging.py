@@ -157,3 +157,19 @@ async def test_a_server_tells_where_it_works_when_it_begins_and_that_it_has_ende
     assert said[0].startswith("serving {'default': 3} from ")
     assert said[0].endswith("7 tasks at once")
     assert said[1:] == ["shutting down", "ended"]
+
+
+async def test_the_text_of_an_error_is_one_short_line_that_no_terminal_obeys(
+    redis: Redis, client: Client, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(task: ActiveTask) -> None:
+        raise ValueError("\x1b[2J\n" + "x" * 1_000_000)
+
+    await enqueue(client)
+    async with Server(redis_url, handler, **ENDS_AT_ONCE):
+        await books_become(redis, Books(retry={ID}, processed=1, failed=1), queue=QUEUE)
+
+    (line,) = [record for record in caplog.records if record.getMessage().startswith("failed")]
+    assert line.exc_info is None
+    assert line.getMessage().isprintable()
+    assert len(line.getMessage()) < 1000
