@@ -69,9 +69,11 @@ class Options:
             check = _CHECKS.get(name)
             if check is None:
                 raise InvalidOptionError(name, value, f"the options of a task are {', '.join(_CHECKS)}")
-            changes[name] = _DEFAULTS[name] if value is None else check(name, value)
+            if value is None:  # as if not given: what was said before stands
+                continue
+            changes[name] = check(name, value)
             other = _EXCLUSIVE.get(name)
-            if other is not None and value is not None:  # what is not given takes nothing away
+            if other is not None:
                 changes[other] = None
         return replace(self, **changes)
 
@@ -153,4 +155,3 @@ _CHECKS: Final[Mapping[str, Callable[[str, object], object]]] = {
 }
 _EXCLUSIVE: Final = {"process_at": "process_in", "process_in": "process_at"}
 DEFAULTS: Final = Options()
-_DEFAULTS: Final = {name: getattr(DEFAULTS, name) for name in _CHECKS}

@@ -135,8 +135,13 @@ def test_of_process_at_and_process_in_the_later_given_wins(
 @pytest.mark.parametrize(
     "name", ["queue", "task_id", "max_retry", "timeout", "deadline", "unique", "retention"]
 )
-def test_none_stands_for_the_default(name: str) -> None:
+def test_none_is_as_if_not_given(name: str) -> None:
     assert DEFAULTS.override({name: None}) == DEFAULTS
+
+
+def test_none_takes_nothing_away() -> None:
+    given = DEFAULTS.override({"queue": "low", "unique": 5, "process_in": 3})
+    assert given.override({"queue": None, "unique": None, "process_in": None}) == given
 
 
 @given(st.floats(0, 3e9) | st.timedeltas(timedelta(0), timedelta(days=36500)))
