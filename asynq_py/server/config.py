@@ -6,7 +6,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, TypeAlias, TypedDict
+from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
 
 from asynq_py.active_task import ActiveTask
 from asynq_py.clock import Clock, SystemClock
@@ -19,6 +19,8 @@ RetryDelay: TypeAlias = Callable[[int, BaseException, ActiveTask], float | timed
 IsFailure: TypeAlias = Callable[[BaseException], bool]
 ErrorHandler: TypeAlias = Callable[[ActiveTask, BaseException], Awaitable[object] | object]
 HealthCheck: TypeAlias = Callable[[Exception | None], Awaitable[object] | object]
+
+OnStuck: TypeAlias = Literal["keep", "release", "exit"]
 
 DEFAULT_CONCURRENCY: Final = 10
 
@@ -43,13 +45,18 @@ class ServerOptions(TypedDict, total=False):
     shutdown_timeout: Duration
     """How long handlers may go on once shutdown begins. Default 8 s."""
     cancel_grace: Duration
-    """How long a cancelled handler may take to end at shutdown. Default 2 s."""
+    """How long a cancelled handler may take to end; after that it counts as stuck. Default 2 s."""
+    on_stuck: OnStuck
+    """What a stuck handler brings about: "keep": its slot stays taken; "release": the slot is free, the task
+    stays ours; "exit": the others finish, and the server ends with StuckHandlerError. Default "keep"."""
     poll_interval: Duration
     """Pause between looks at an idle queue where Redis cannot wake us. Default 1 s."""
     forward_interval: Duration
     """Pause between looks for scheduled tasks that are due. Default 1 s."""
     recover_interval: Duration
     """Pause between looks for tasks of dead workers. Default 5 s."""
+    max_loop_block: Duration | None
+    """How long a blocked event loop keeps its tasks. Default None: each until its own deadline."""
     lease: Duration
     """How long a task stays ours without a sign of life, at least 1 s. Default 30 s."""
     janitor_interval: Duration
@@ -83,9 +90,11 @@ class ServerConfig:
     error_handler: ErrorHandler | None = None
     shutdown_timeout: float = 8.0
     cancel_grace: float = 2.0
+    on_stuck: OnStuck = "keep"
     poll_interval: float = 1.0
     forward_interval: float = 1.0
     recover_interval: float = 5.0
+    max_loop_block: float | None = None
     lease: float = limits.LEASE
     janitor_interval: float = 8.0
     janitor_batch_size: int = 100
@@ -137,6 +146,16 @@ def _flag(option: str, value: object) -> bool:
     return value
 
 
+def _on_stuck(option: str, value: object) -> object:
+    if value not in get_args(OnStuck):
+        raise InvalidOptionError(option, value, " or ".join(map(repr, get_args(OnStuck))))
+    return value
+
+
+def _span_or_none(option: str, value: object) -> float | None:
+    return None if value is None else _span(0.0)(option, value)
+
+
 def _callable(option: str, value: object) -> object:
     if not callable(value):
         raise InvalidOptionError(option, value, "a function")
@@ -157,9 +176,11 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "error_handler": _callable,
     "shutdown_timeout": _span(0.0),
     "cancel_grace": _span(0.0),
+    "on_stuck": _on_stuck,
     "poll_interval": _span(0.0),
     "forward_interval": _span(0.05),
     "recover_interval": _span(0.05),
+    "max_loop_block": _span_or_none,
     "lease": _span(1.0),
     "janitor_interval": _span(0.05),
     "janitor_batch_size": _count,

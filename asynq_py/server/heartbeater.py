@@ -1,4 +1,8 @@
-"""Heartbeater: extends leases of running tasks, and says that the server lives. Behaviour 11.1."""
+"""Heartbeater: extends leases of running tasks, and says that the server lives. Behaviour 11.1.
+
+It runs in a thread, on an event loop of its own: a handler that blocks the server's loop costs no lease. What
+it reads of tries are single attributes and copies of whole dicts, which threads always see complete.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,25 @@ from uuid import uuid4
 
 import anyio
 
-from asynq_py.active_task import CancelReason
 from asynq_py.broker.broker import Broker
 from asynq_py.broker.registry import Registry
 from asynq_py.errors import BrokerError, BrokerUnavailableError
 from asynq_py.server.attempt import Attempt
 from asynq_py.server.config import ServerConfig
+from asynq_py.server.each import each
 from asynq_py.server.inflight import InFlight
 from asynq_py.server.outage import Outage, every
+from asynq_py.server.watchdog import BLOCKED, Watchdog
 from asynq_py.wire.messages import ServerInfo, WorkerInfo, encode, set_instant
 
-LOOK_AT_LEASES = 0.5  # seconds between looks, by our own clock, at leases that could not be extended
 SWEEP = 12  # beats between sweeps of dead servers
 FAREWELL = 2.0  # seconds given to the last word
 
 
 class Heartbeater:
-    """`status`: the server's state as peers know it."""
+    """`status`: the server's state as peers know it. `lost` hears of tries whose lease somebody else has, or
+    nobody. `watchdog` knows whether the loop that the tries run on is blocked.
+    """
 
     def __init__(
         self,
@@ -38,6 +44,8 @@ class Heartbeater:
         outage: Outage,
         *,
         status: Callable[[], str],
+        watchdog: Watchdog,
+        lost: Callable[[Attempt], object],
     ) -> None:
         self._broker = broker
         self._registry = registry
@@ -46,6 +54,8 @@ class Heartbeater:
         self._inflight = inflight
         self._outage = outage
         self._status = status
+        self._watchdog = watchdog
+        self._lost = lost
         self._host = _host_name()
         self._pid = os.getpid()
         self._server_id = str(uuid4())
@@ -55,9 +65,7 @@ class Heartbeater:
 
     async def run(self) -> None:
         try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(every, lambda: self._config.heartbeat, self.beat_once, self._outage)
-                group.start_soon(self._drop_expired)
+            await every(lambda: self._config.heartbeat, self.beat_once, self._outage)
         finally:
             with anyio.move_on_after(FAREWELL, shield=True):
                 await self._say_goodbye()
@@ -80,26 +88,31 @@ class Heartbeater:
 
     async def _extend_leases(self) -> None:
         by_queue: dict[str, list[Attempt]] = {}
+        blocked_for, now = self._watchdog.blocked_for, self._clock.time()
         for attempt in self._inflight:
-            by_queue.setdefault(attempt.queue, []).append(attempt)
-        for queue, attempts in by_queue.items():
-            valid_until = self._clock.monotonic() + self._config.lease - 1.0  # Redis knows whole seconds only
-            answers = await self._broker.extend(
-                queue,
-                [attempt.owned for attempt in attempts],
-                expires_at=int(self._clock.time() + self._config.lease),
-            )
-            for attempt, is_ours in zip(attempts, answers, strict=True):
-                if is_ours:
-                    attempt.valid_until = valid_until
-                elif attempt.is_running:
-                    attempt.cancel(CancelReason.LEASE_LOST)
+            if self._may_keep(attempt, blocked_for, now):
+                by_queue.setdefault(attempt.queue, []).append(attempt)
+        await each(by_queue, lambda queue: self._extend(queue, by_queue[queue]))
 
-    async def _drop_expired(self) -> None:
-        # not by `every`: this never talks to Redis, and so cannot tell that an outage is over
-        while True:
-            self._inflight.drop_expired(self._clock.monotonic())
-            await anyio.sleep(LOOK_AT_LEASES)
+    async def _extend(self, queue: str, attempts: list[Attempt]) -> None:
+        valid_until = self._clock.monotonic() + self._config.lease - 1.0  # Redis knows whole seconds only
+        answers = await self._broker.extend(
+            queue,
+            [attempt.owned for attempt in attempts],
+            expires_at=int(self._clock.time() + self._config.lease),
+        )
+        for attempt, is_ours in zip(attempts, answers, strict=True):
+            if is_ours:
+                attempt.valid_until = valid_until
+            else:
+                self._lost(attempt)
+
+    def _may_keep(self, attempt: Attempt, blocked_for: float, now: float) -> bool:
+        """While the loop is blocked nobody can time a try out: then its deadline ends its lease instead."""
+        longest = self._config.max_loop_block
+        if longest is not None:
+            return blocked_for <= longest
+        return blocked_for < BLOCKED or attempt.deadline > now
 
     async def _say_goodbye(self) -> None:
         with contextlib.suppress(BrokerUnavailableError, BrokerError):  # the entries end by themselves

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
@@ -18,25 +19,29 @@ LONGEST_PAUSE = 2.0
 
 
 class Outage:
-    """What the parts of one server know together about whether Redis is there."""
+    """What the parts of one server, in whatever thread, know together about whether Redis is there."""
 
     def __init__(self, place: str) -> None:
         self._place = place
         self._is_away = False
+        self._saying = threading.Lock()
 
     @property
     def is_away(self) -> bool:
         return self._is_away
 
     def noticed(self, error: BrokerUnavailableError) -> None:
-        if not self._is_away:
-            self._is_away = True
+        if self._changes(to=True):
             logger.warning("Redis at %s is away, waiting for it: %s", self._place, error)
 
     def over(self) -> None:
-        if self._is_away:
-            self._is_away = False
+        if self._is_away and self._changes(to=False):
             logger.warning("Redis at %s is back", self._place)
+
+    def _changes(self, *, to: bool) -> bool:
+        with self._saying:
+            before, self._is_away = self._is_away, to
+            return before is not to
 
 
 class Backoff:

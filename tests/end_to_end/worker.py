@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,14 @@ def build(ledger: int) -> ServeMux:
             await asyncio.Event().wait()
         finally:
             note("cancelled", task)
+
+    @mux.handler("block")
+    async def block(task: ActiveTask) -> None:
+        """Hold the event loop until there is a file named like the payload and the count of lost workers."""
+        note("started", task)
+        while not os.path.exists(task.payload + b".%d" % task.crashes):
+            time.sleep(0.02)  # noqa: ASYNC251 - this is what it is for
+        note("ended", task)
 
     @mux.handler("defy")
     async def defy(task: ActiveTask) -> None:
