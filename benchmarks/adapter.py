@@ -1,180 +1,176 @@
-"""What a system under test can be asked, and how it is asked: one process per figure, one line of JSON back.
+"""What a system under test can be asked, and what it answers: one process per measurement, JSON in, JSON out.
 
-Standard library only, as peers are measured in virtual environments of their own.
+Standard library only, and nothing of asynq_py: peers answer in virtual environments of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import resource
+import multiprocessing
+import os
+import platform
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
-
-WARM = 200  # tasks run before the clock starts
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One measurement. `url`: of an empty Redis.
+    """One measurement, on an empty Redis.
 
-    `sleep`: seconds each handler takes. `size`: payload bytes.
+    `sleep`: seconds each handler takes. `size`: payload bytes. `rate`: tasks a second that arrive.
+    `backlog`: tasks that stay behind. `limit`: seconds after which a figure of unknown length ends early.
     """
 
     figure: str
-    url: str
-    tasks: int
+    url: str = ""
+    tasks: int = 1_000
     concurrency: int = 100
     sleep: float = 0.0
     size: int = 100
+    queues: dict[str, int] = field(default_factory=lambda: {"default": 1})  # name → weight
+    processes: int = 1
+    backlog: int = 0
+    rate: float = 0.0
+    limit: float = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """`seconds` for all `tasks`; `samples`: seconds each, where a figure is a distribution."""
+    """`seconds` in which `tasks` were done; `samples`: one number each, where a figure is a distribution.
+
+    `cpu` and `redis_cpu`: processor seconds of this process and of Redis in that time. `commands`: what
+    Redis ran, inside scripts too. `rss`: bytes of this process at the end. `marks`: memory along the way.
+    """
 
     tasks: int
     seconds: float
-    cpu: float
+    cpu: float = 0.0
+    redis_cpu: float = 0.0
+    commands: int = 0
+    rss: int = 0
     samples: list[float] = field(default_factory=list)
+    marks: list[float] = field(default_factory=list)
+    runtime: str = field(default_factory=lambda: f"CPython {platform.python_version()}")
+    absent: str = ""  # why the system has no such figure; the rest is then empty
 
 
-class System(Protocol):
-    """A task queue. Every method works on `url`, an empty Redis."""
+class AbsentError(Exception):
+    """The system does not offer what the figure needs."""
 
-    async def fill(self, tasks: int, payload: bytes) -> None:
+
+class System:
+    """A task queue. An adapter overrides what its system has; the rest says that it is absent."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    async def connect(self) -> None:
+        """Connect in order to enqueue, where that is a step of its own."""
+
+    async def store(self, payloads: Sequence[bytes]) -> None:
         """Store tasks by the fastest way the system has."""
+        try:
+            await self.enqueue_batch(payloads)
+        except AbsentError:
+            await self.enqueue_together(payloads)
 
     async def enqueue(self, payload: bytes) -> None:
         """Store one task, and return when Redis has it."""
+        raise NotImplementedError
 
-    async def enqueue_batch(self, payloads: list[bytes]) -> None:
-        """Store many at once, by the API that the system has for it."""
+    async def enqueue_together(self, payloads: Sequence[bytes]) -> None:
+        """Store tasks as a program with 100 concurrent callers does."""
+        waiting = iter(payloads)
 
-    async def work(self, concurrency: int, handle: Callable[[], Any], ended: asyncio.Event) -> None:
-        """Run tasks until the event, each by awaiting `handle()`."""
+        async def caller() -> None:
+            for payload in waiting:
+                await self.enqueue(payload)
 
-    async def aclose(self) -> None: ...
+        await asyncio.gather(*(caller() for _ in range(min(100, len(payloads)))))
+
+    async def enqueue_batch(self, payloads: Sequence[bytes]) -> None:
+        """Store many by the call that the system has for it."""
+        raise AbsentError("no call that stores many tasks")
+
+    async def enqueue_at(self, payload: bytes, at: float) -> None:
+        """Store a task that is due at that Unix time."""
+        raise AbsentError("no delayed tasks")
+
+    async def work(self, handler: Handler, ended: asyncio.Event) -> None:
+        """Run tasks by `handler`, `request.concurrency` at once, until the event."""
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Close what the constructor or the other methods opened."""
 
 
-def payload_of(size: int) -> bytes:
-    """A JSON object of that many bytes."""
-    return json.dumps({"data": "x" * max(0, size - len('{"data": ""}'))}).encode()
+class BlockingSystem(System):
+    """A task queue whose calls block: one caller stores one task after the other."""
+
+    async def enqueue_together(self, payloads: Sequence[bytes]) -> None:
+        raise AbsentError("its calls block")
+
+    async def store(self, payloads: Sequence[bytes]) -> None:
+        try:
+            await self.enqueue_batch(payloads)
+        except AbsentError:
+            for payload in payloads:
+                await self.enqueue(payload)
 
 
-def main(make: Callable[[str], System]) -> None:
-    """Answer the request on the command line."""
+def needs_one_queue(request: Request) -> None:
+    """Refuse what a system without weighted queues cannot do."""
+    if len(request.queues) > 1:
+        raise AbsentError("no weighted queues")
+
+
+class Handler:
+    """What each task does: sleeps if it should, and is counted. Call it, or `sync` in a thread."""
+
+    def __init__(self, sleep: float, ran: Callable[[bytes], None]) -> None:
+        self._sleep = sleep
+        self._ran = ran
+        self._one_at_a_time = threading.Lock()
+
+    async def __call__(self, payload: bytes) -> None:
+        if self._sleep:
+            await asyncio.sleep(self._sleep)
+        self._ran(payload)
+
+    def sync(self, payload: bytes) -> None:
+        if self._sleep:
+            time.sleep(self._sleep)
+        with self._one_at_a_time:
+            self._ran(payload)
+
+
+Make = Callable[[Request], System]
+
+
+def payload_of(size: int, at: float = 0.0) -> bytes:
+    """A JSON object of about that many bytes that says when it was handed in."""
+    head = f'{{"at": {at:.6f}, "data": "'
+    return (head + "x" * max(0, size - len(head) - 2) + '"}').encode()
+
+
+def at_of(payload: bytes) -> float:
+    return float(json.loads(payload)["at"])
+
+
+def main(make: Make) -> None:
+    """Answer the request on the command line, and end at once even where the system's worker would linger."""
+    from benchmarks.figures import FIGURES  # which needs the names above
+
     request = Request(**json.loads(sys.argv[1]))
-    answer = asyncio.run(_FIGURES[request.figure](make(request.url), request))
-    print(json.dumps(asdict(answer)))
-
-
-async def _drain(system: System, request: Request) -> Answer:
-    """Tasks stored beforehand → all handled. The clock starts when the first few have been."""
-    await system.fill(request.tasks + WARM, payload_of(request.size))
-    handled = 0
-    started: tuple[float, float] = (0.0, 0.0)
-    finished: tuple[float, float] = (0.0, 0.0)
-    ended = asyncio.Event()
-
-    async def handle() -> None:
-        nonlocal handled, started, finished
-        if request.sleep:
-            await asyncio.sleep(request.sleep)
-        handled += 1
-        if handled == WARM:
-            started = _now()
-        elif handled == request.tasks + WARM:
-            finished = _now()
-            ended.set()
-
-    await system.work(request.concurrency, handle, ended)
-    await system.aclose()
-    return Answer(tasks=request.tasks, seconds=finished[0] - started[0], cpu=finished[1] - started[1])
-
-
-async def _enqueue_singly(system: System, request: Request) -> Answer:
-    async def store() -> None:
-        for _ in range(request.tasks):
-            await system.enqueue(payload)
-
-    payload = payload_of(request.size)
-    return await _timed(system, request, store)
-
-
-async def _enqueue_together(system: System, request: Request) -> Answer:
-    """`concurrency` callers, each storing one task after the other."""
-
-    async def caller() -> None:
-        for _ in range(request.tasks // request.concurrency):
-            await system.enqueue(payload)
-
-    async def store() -> None:
-        await asyncio.gather(*(caller() for _ in range(request.concurrency)))
-
-    payload = payload_of(request.size)
-    return await _timed(system, request, store)
-
-
-async def _enqueue_batch(system: System, request: Request) -> Answer:
-    async def store() -> None:
-        await system.enqueue_batch([payload] * request.tasks)
-
-    payload = payload_of(request.size)
-    return await _timed(system, request, store)
-
-
-async def _idle_latency(system: System, request: Request) -> Answer:
-    """enqueue() called → handler started, on a worker that has nothing else to do."""
-    ended, arrived = asyncio.Event(), asyncio.Event()
-    at = 0.0
-
-    async def handle() -> None:
-        nonlocal at
-        at = time.perf_counter()
-        arrived.set()
-
-    async def ask() -> list[float]:
-        samples: list[float] = []
-        payload = payload_of(request.size)
-        for _ in range(request.tasks + 5):
-            arrived.clear()
-            asked = time.perf_counter()
-            await system.enqueue(payload)
-            await arrived.wait()
-            samples.append(at - asked)
-            await asyncio.sleep(0.02)  # let the worker fall idle
-        ended.set()
-        return samples[5:]
-
-    asking = asyncio.create_task(ask())
-    await system.work(request.concurrency, handle, ended)
-    samples = await asking
-    await system.aclose()
-    return Answer(tasks=request.tasks, seconds=sum(samples), cpu=0.0, samples=samples)
-
-
-async def _timed(system: System, request: Request, store: Callable[[], Any]) -> Answer:
-    await system.enqueue(payload_of(request.size))  # connects
-    started = _now()
-    await store()
-    finished = _now()
-    await system.aclose()
-    return Answer(tasks=request.tasks, seconds=finished[0] - started[0], cpu=finished[1] - started[1])
-
-
-def _now() -> tuple[float, float]:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return time.perf_counter(), used.ru_utime + used.ru_stime
-
-
-_FIGURES = {
-    "drain": _drain,
-    "enqueue_singly": _enqueue_singly,
-    "enqueue_together": _enqueue_together,
-    "enqueue_batch": _enqueue_batch,
-    "idle_latency": _idle_latency,
-}
+    try:
+        answer = FIGURES[request.figure](make, request)
+    except AbsentError as error:
+        answer = Answer(tasks=0, seconds=0.0, absent=str(error))
+    print("\n" + json.dumps(asdict(answer)), flush=True)
+    for second in multiprocessing.active_children():
+        second.kill()
+    os._exit(0)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 from redis.asyncio import Redis
 
 from asynq_py.wire.messages import TaskMessage
-from benchmarks.adapter import main
+from benchmarks.adapter import Handler, Request, System, main, needs_one_queue
 
 PREFIX = "asynq:{default}:"
 BATCH = 500
@@ -63,28 +63,27 @@ return 1
 """
 
 
-class Bare:
-    def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(url, protocol=2)
+class Bare(System):
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        needs_one_queue(request)
+        self._redis = Redis.from_url(request.url, protocol=2)
         self._enqueue = self._redis.register_script(ENQUEUE)
         self._fetch = self._redis.register_script(FETCH)
         self._done = self._redis.register_script(DONE)
 
-    async def fill(self, tasks: int, payload: bytes) -> None:
-        await self.enqueue_batch([payload] * tasks)
-
     async def enqueue(self, payload: bytes) -> None:
         await self.enqueue_batch([payload])
 
-    async def enqueue_batch(self, payloads: list[bytes]) -> None:
+    async def enqueue_batch(self, payloads: Sequence[bytes]) -> None:
         for start in range(0, len(payloads), BATCH):
             arguments: list[Any] = [time.time_ns()]
             for payload in payloads[start : start + BATCH]:
                 arguments += _message(payload)
             await self._enqueue(keys=[PREFIX + "pending", PREFIX + "t:"], args=arguments)
 
-    async def work(self, concurrency: int, handle: Callable[[], Any], ended: asyncio.Event) -> None:
-        loop = asyncio.create_task(_Loop(self._fetch, self._done, handle, concurrency).run())
+    async def work(self, handler: Handler, ended: asyncio.Event) -> None:
+        loop = asyncio.create_task(_Loop(self._fetch, self._done, handler, self.request.concurrency).run())
         await ended.wait()
         while not loop.done():  # the driver may swallow one cancelation (Python 3.11)
             loop.cancel()
@@ -97,7 +96,7 @@ class Bare:
 class _Loop:
     """Fetches, runs and acknowledges until it is cancelled."""
 
-    def __init__(self, fetch: Any, done: Any, handle: Callable[[], Any], concurrency: int) -> None:
+    def __init__(self, fetch: Any, done: Any, handle: Handler, concurrency: int) -> None:
         self._fetch = fetch
         self._done = done
         self._handle = handle
@@ -125,7 +124,7 @@ class _Loop:
                     group.create_task(self._try(TaskMessage.FromString(data)))
 
     async def _try(self, task: TaskMessage) -> None:
-        await self._handle()
+        await self._handle(task.payload)
         self._running -= 1
         self._ended.append(task.id)
         self._changed.set()
