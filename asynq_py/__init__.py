@@ -33,6 +33,7 @@ from asynq_py.options import TaskOptions
 from asynq_py.retry import default_retry_delay
 from asynq_py.server.config import ServerOptions
 from asynq_py.server.server import Server, ServerState
+from asynq_py.server.supervisor import Supervisor
 from asynq_py.sync_client import SyncClient
 from asynq_py.task import Task
 from asynq_py.wire.state import TaskState
@@ -65,6 +66,7 @@ __all__ = [
     "ServerState",
     "ServerStateError",
     "SkipRetry",
+    "Supervisor",
     "SyncClient",
     "Task",
     "TaskFailedError",

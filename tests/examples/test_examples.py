@@ -62,6 +62,10 @@ def test_retries_and_errors(redis_url: str) -> None:
     ]
 
 
+def test_several_processes(redis_url: str) -> None:
+    assert run("several_processes.py", redis_url) == ["40 tasks done by 2 worker processes"]
+
+
 def test_unique_tasks(redis_url: str) -> None:
     assert run("unique_tasks.py", redis_url) == [
         "refused: a unique task of this type and payload is already in queue 'default'",
