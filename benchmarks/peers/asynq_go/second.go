@@ -1,0 +1,70 @@
+package main
+
+import (
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"time"
+)
+
+type child struct {
+	command *exec.Cmd
+	in      io.WriteCloser
+}
+
+func (c child) Wait() error { return c.command.Wait() }
+
+// start runs this program once more, for what must not share the measured process.
+func (s *system) start(role string) child {
+	command := exec.Command(os.Args[0], os.Args[1], role)
+	command.Stderr = os.Stderr
+	in, err := command.StdinPipe()
+	check(err)
+	check(command.Start())
+	return child{command, in}
+}
+
+func warmOf(r request) int {
+	if r.Concurrency == 1 {
+		return 50
+	}
+	return 200 + 2*r.Concurrency
+}
+
+func (s *system) second(role string) {
+	r := s.request
+	ack := make([]byte, 1)
+	switch role {
+	case "fill":
+		s.store(r.Tasks+warmOf(r)+r.Backlog, 200, s.payload(0))
+	case "idle_latency":
+		ends := time.Now().Add(time.Hour)
+		for n := range r.Tasks + 3 {
+			if n == 3 {
+				ends = time.Now().Add(time.Duration(r.Limit * float64(time.Second)))
+			}
+			time.Sleep(20*time.Millisecond + rand.N(30*time.Millisecond))
+			if time.Now().After(ends) {
+				return
+			}
+			s.enqueue(s.payload(now()))
+			if _, err := os.Stdin.Read(ack); err != nil {
+				return
+			}
+		}
+	case "load":
+		s.enqueue(s.payload(now()))
+		_, _ = os.Stdin.Read(ack)
+		tick := max(0.002, 1/r.Rate)
+		started, total := now()+tick, int(r.Rate*r.Limit)
+		for handed := 0; handed < total; {
+			due := started + float64(handed)/r.Rate
+			time.Sleep(time.Duration((due - now()) * float64(time.Second)))
+			n := min(total-handed, max(1, int(r.Rate*tick+0.5)))
+			s.store(n, 200, s.payload(due))
+			handed += n
+		}
+		time.Sleep(12 * time.Second)
+	}
+}
