@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import AsyncGenerator, Set
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import TaskMessage
@@ -40,7 +41,7 @@ async def books(redis: Redis, queue: str = QUEUE) -> Books:
     """Read the books in one step."""
     k = QueueKeys(queue)
     sets = (k.lease, k.scheduled, k.retry, k.archived, k.completed)
-    async with redis.pipeline(transaction=True) as pipe:
+    async with _node_of(redis, k.pending) as node, node.pipeline(transaction=True) as pipe:
         pipe.lrange(k.pending, 0, -1)
         pipe.lrange(k.active, 0, -1)
         for name in sets:
@@ -76,6 +77,19 @@ async def books(redis: Redis, queue: str = QUEUE) -> Books:
         strays=set(_text(hashes - listed)),
         locks=len(locks),
     )
+
+
+@asynccontextmanager
+async def _node_of(redis: Redis, key: str) -> AsyncGenerator[Redis]:
+    """The one server that has the key, and so the whole queue."""
+    if not isinstance(redis, RedisCluster):
+        yield redis
+        return
+    await redis.initialize()
+    node = redis.get_node_from_key(key)
+    assert node is not None
+    async with Redis(host=node.host, port=int(node.port)) as client:
+        yield client
 
 
 async def books_become(redis: Redis, wanted: Books, queue: str = QUEUE, *, within: float = 20.0) -> None:

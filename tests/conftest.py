@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
 from asynq_py import Client
 from asynq_py.broker.broker import Broker
-from asynq_py.broker.lane import Lane
+from asynq_py.broker.lanes import open_lane
 from asynq_py.connection import Connector
 from tests.clock import ManualClock
-from tests.servers import KINDS, running, why_absent
+from tests.interop.build import describe as describe_go_peers
+from tests.servers import KINDS, plain_client, running, why_absent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,7 +32,7 @@ def _kinds(config: pytest.Config) -> list[str]:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return [f"server: {kind}{_absence(kind)}" for kind in _kinds(config)]
+    return [*(f"server: {kind}{_absence(kind)}" for kind in _kinds(config)), describe_go_peers()]
 
 
 def _absence(kind: str) -> str:
@@ -62,16 +64,24 @@ def server_url(server_kind: str) -> Generator[str]:
 @pytest.fixture
 async def redis_url(server_kind: str, server_url: str) -> str:
     """The URL of a real server, empty."""
-    async with Redis.from_url(server_url) as client:
+    async with plain_client(server_url) as client:
         await client.flushall()
     return server_url
 
 
 @pytest.fixture
+def one_server(redis_url: str, server_kind: str) -> str:
+    """The URL, if all keys live in one server."""
+    if server_kind == "cluster":
+        pytest.skip("of one server, not of a Cluster")
+    return redis_url
+
+
+@pytest.fixture
 async def redis(redis_url: str) -> AsyncGenerator[Redis]:
     """A plain client of the same server, to seed and to look."""
-    async with Redis.from_url(redis_url) as client:
-        yield client
+    async with plain_client(redis_url) as client:
+        yield cast(Redis, client)  # a RedisCluster does the same in all that we use
 
 
 @pytest.fixture
@@ -89,7 +99,7 @@ def clock() -> ManualClock:
 async def broker(redis_url: str, clock: ManualClock) -> AsyncGenerator[Broker]:
     """A broker whose time stands still until the test moves it."""
     connector = Connector(redis_url)
-    lane = Lane(connector, role="test")
+    lane = open_lane(connector, role="test")
     yield Broker(lane, clock)
     await lane.aclose()
     await connector.aclose()

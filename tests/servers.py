@@ -1,4 +1,4 @@
-"""Real servers to test against: the embedded Valkey, Debian's redis-server, or a container."""
+"""Real servers to test against: embedded Valkey, Debian's redis-server, a container, Sentinel, a Cluster."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import redis
+from redis.asyncio import Redis, RedisCluster
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from asynq_py.embedded import EmbeddedServer
+from tests import topologies
 
-KINDS = ("embedded", "redis-server", "docker")
+KINDS = ("embedded", "redis-server", "docker", "sentinel", "cluster")
 
 
 def why_absent(kind: str) -> str | None:
@@ -28,7 +31,26 @@ def why_absent(kind: str) -> str | None:
             subprocess.run(["docker", "info"], check=True, capture_output=True, timeout=10)
         except (OSError, subprocess.SubprocessError) as error:
             return f"Docker does not answer ({type(error).__name__})"
+    if kind in ("sentinel", "cluster") and topologies.program() is None:
+        return "neither redis-server nor the wheel of the embedded server is on this machine"
     return None
+
+
+def plain_client(url: str) -> Redis | RedisCluster:
+    """A client that is not ours, to seed and to look. Of Sentinel: to the present master."""
+    if url.startswith("redis-cluster:"):
+        return RedisCluster.from_url(f"redis://{urlsplit(url).netloc.partition(',')[0]}")
+    return Redis.from_url(master_url(url))
+
+
+def master_url(url: str) -> str:
+    """The URL of the one server that has the data now. Not for a Cluster."""
+    parts = urlsplit(url)
+    if parts.scheme != "redis-sentinel":
+        return url
+    with redis.Redis.from_url(f"redis://{parts.netloc.partition(',')[0]}") as sentinel:
+        _, port = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", topologies.MASTER_NAME)
+    return f"redis://127.0.0.1:{int(port)}/0"
 
 
 @contextmanager
@@ -38,6 +60,12 @@ def running(kind: str) -> Generator[str]:
         yield from _embedded()
     elif kind == "redis-server":
         yield from _redis_server()
+    elif kind == "sentinel":
+        with topologies.watched(down_after_ms=10_000) as servers:  # no failover unless a test wants one
+            yield servers.url
+    elif kind == "cluster":
+        with topologies.clustered(node_timeout_ms=10_000) as nodes:
+            yield nodes.url
     else:
         yield from _container()
 

@@ -119,7 +119,7 @@ def _message(task_id: str, queue: str, more: Mapping[str, Any]) -> dict[str, Any
 
 async def seed(redis: Redis, wanted: State) -> None:
     """Write a state into an empty Redis."""
-    async with redis.pipeline(transaction=True) as pipe:
+    async with redis.pipeline(transaction=False) as pipe:  # a Cluster has no transaction over slots
         for key, value in wanted.items():
             match value:
                 case Hash():
@@ -141,7 +141,8 @@ def _stored(part: Any) -> Any:
 
 async def dump(redis: Redis) -> State:
     """Read all that Redis holds."""
-    return {_text(key): await _value(redis, key) for key in sorted(await redis.keys("*"))}
+    keys = sorted([key async for key in redis.scan_iter("*", count=1000)])  # KEYS asks one node of a Cluster
+    return {_text(key): await _value(redis, key) for key in keys}
 
 
 async def _value(redis: Any, key: bytes | str) -> Any:

@@ -7,10 +7,13 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from tests.proxy import Proxy
+from tests.servers import master_url
 
 
 @pytest.fixture
-async def proxy(redis_url: str) -> AsyncGenerator[Proxy]:
+async def proxy(redis_url: str, server_kind: str) -> AsyncGenerator[Proxy]:
     """Stands before the server and breaks what it is told to."""
-    async with Proxy(redis_url) as proxy:
+    if server_kind == "cluster":
+        pytest.skip("a proxy stands before one server, and a Cluster's nodes send everybody around it")
+    async with Proxy(master_url(redis_url)) as proxy:
         yield proxy

@@ -8,6 +8,7 @@ import pytest
 
 from tests.clock import ManualClock
 from tests.proxy import Proxy
+from tests.servers import master_url
 from tests.state import NOW
 
 
@@ -18,7 +19,9 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-async def proxy(redis_url: str) -> AsyncGenerator[Proxy]:
+async def proxy(redis_url: str, server_kind: str) -> AsyncGenerator[Proxy]:
     """Stands before the server and breaks what it is told to."""
-    async with Proxy(redis_url) as proxy:
+    if server_kind == "cluster":
+        pytest.skip("a proxy stands before one server, and a Cluster's nodes send everybody around it")
+    async with Proxy(master_url(redis_url)) as proxy:
         yield proxy

@@ -3,7 +3,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py.broker.lane import Lane
+from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.connection import Connector
 from tests.state import NOW, Hash, dump, seed
@@ -15,7 +15,7 @@ SERVER, WORKERS = "asynq:servers:{h:1:s}", "asynq:workers:{h:1:s}"
 @pytest.fixture
 async def registry(redis_url: str) -> AsyncGenerator[Registry]:
     connector = Connector(redis_url)
-    lane = Lane(connector, role="test")
+    lane = open_lane(connector, role="test")
     yield Registry(lane)
     await lane.aclose()
     await connector.aclose()
