@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from asynq_py.broker.broker import Broker, Fetched, Owned
 from asynq_py.errors import BrokerError, BrokerUnavailableError
@@ -17,7 +18,8 @@ from asynq_py.server.queues import QueueOrder
 
 logger = logging.getLogger(__name__)
 
-TOKENS = 999_999
+TOKENS: Final = 999_999
+AT_ONCE: Final = 200  # tasks one script takes: a longer one would be felt by other clients
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Fetcher:
         self._accept = accept
         self._order = QueueOrder(config.queues, strict=config.strict_priority)
         self._tokens = itertools.count(random.randrange(TOKENS))
-        self._unanswered: dict[str, Request] = {}
+        self._unanswered: dict[str, list[Request]] = {}
         self.unwatched: set[str] = set()
 
     async def fetch(self, most: int) -> int:
@@ -58,7 +60,7 @@ class Fetcher:
         taken = 0
         empty: set[str] = set()
         self.unwatched.clear()
-        while taken < most and (shares := self._order.share(most - taken, empty)):
+        while taken < most and (shares := _in_steps(self._order.share(most - taken, empty))):
             if len(shares) == 1:  # the usual case, without the price of a task
                 counts: Sequence[int] = [await self._fetch(*shares[0])]
             else:
@@ -69,7 +71,8 @@ class Fetcher:
 
     async def return_unanswered(self) -> None:
         """Hand back what fetches took whose answers never reached us."""
-        for queue, request in self._unanswered.items():
+        lost = [(queue, request) for queue, requests in self._unanswered.items() for request in requests]
+        for queue, request in lost:
             try:
                 taken = await self._broker.dequeue(
                     queue, 0, expires_at=request.expires_at, token=request.token, repeated=True
@@ -83,7 +86,8 @@ class Fetcher:
 
     async def _fetch(self, queue: str, count: int) -> int:
         """Take tasks from one queue. What goes wrong here harms this queue alone."""
-        lost = self._unanswered.pop(queue, None)
+        unanswered = self._unanswered.setdefault(queue, [])
+        lost = unanswered.pop() if unanswered else None
         request = lost or self._request(count)
         try:
             tasks = await self._broker.dequeue(
@@ -96,14 +100,14 @@ class Fetcher:
         except BrokerUnavailableError as error:
             self._outage.noticed(error)
             if error.maybe_done or lost:
-                self._unanswered[queue] = request
+                unanswered.append(request)
             return 0
         except BrokerError as error:
             logger.error("queue %r cannot be fetched: %s", queue, error)
             self.unwatched.add(queue)
             return 0
         except asyncio.CancelledError:
-            self._unanswered[queue] = request
+            unanswered.append(request)
             raise
         self._outage.over()
         if tasks is None:
@@ -120,3 +124,12 @@ class Fetcher:
             token=next(self._tokens) % TOKENS + 1,
             valid_until=self._clock.monotonic() + self._lease - 1.0,  # Redis knows whole seconds only
         )
+
+
+def _in_steps(shares: Sequence[tuple[str, int]]) -> Sequence[tuple[str, int]]:
+    """Split large shares; all steps go out in one round trip, and other clients come in between them."""
+    if all(count <= AT_ONCE for _, count in shares):
+        return shares
+    return [
+        (queue, min(AT_ONCE, count - start)) for queue, count in shares for start in range(0, count, AT_ONCE)
+    ]
