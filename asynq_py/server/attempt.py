@@ -8,7 +8,7 @@ import inspect
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -40,7 +40,11 @@ class Report(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all attempts of a server share."""
+    """What all attempts of a server share.
+
+    `stuck` hears of a try that has not ended `cancel_grace` after it was cancelled; `interrupted`, that a
+    handler raised KeyboardInterrupt.
+    """
 
     handler: AsyncHandler
     config: ServerConfig
@@ -48,6 +52,8 @@ class Surroundings:
     broker: Broker
     threads: Threads
     report: Report
+    stuck: Callable[[Attempt], object]
+    interrupted: Callable[[], object]
 
 
 class Attempt:
@@ -58,7 +64,8 @@ class Attempt:
     """
 
     __slots__ = (
-        "_again", "_around", "_ended", "_has_begun", "_timer", "cancel_reason", "crashes", "deadline",
+        "_again", "_around", "_cancelled_for", "_ended", "_has_begun", "_timer", "cancel_reason", "crashes",
+        "deadline",
         "has_left_thread", "id", "message", "owned", "queue", "started_at", "taken_at", "task", "valid_until",
     )  # fmt: skip
 
@@ -67,6 +74,7 @@ class Attempt:
     ) -> None:
         self._around = around
         self._again = CANCEL_AGAIN
+        self._cancelled_for = 0.0  # by waits between deliveries, so a blocked loop makes nobody stuck
         self._timer: asyncio.TimerHandle | None = None
         self._has_begun = False
         self._ended = False
@@ -100,6 +108,13 @@ class Attempt:
         self.cancel_reason = reason
         if self._has_begun:  # else it will see the reason before it begins
             self._deliver_cancel()
+
+    def abandon(self) -> None:
+        """Hear of it no more, and write nothing, whatever becomes of it: its task is left to the lease."""
+
+        def unheard(*_: object, **__: object) -> None: ...
+
+        self._around = replace(self._around, report=unheard, stuck=unheard, interrupted=unheard)
 
     def time_out(self) -> None:
         """Cancel the handler, because its deadline has come."""
@@ -172,6 +187,8 @@ class Attempt:
             return error
         except BaseException as error:
             # SystemExit and the like must not reach the event loop, where they would end every other task
+            if isinstance(error, KeyboardInterrupt):
+                self._around.interrupted()
             return error
         finally:
             self._ended = True
@@ -188,8 +205,14 @@ class Attempt:
         if self._ended or self.task is None:
             return
         self.task.cancel()
-        self._timer = asyncio.get_running_loop().call_later(self._again, self._deliver_cancel)
+        left = self._around.config.cancel_grace - self._cancelled_for
+        if left <= 0 < self._cancelled_for < math.inf:
+            self._cancelled_for = math.inf
+            self._around.stuck(self)
+        pause = min(self._again, max(left, 0.001)) if self._cancelled_for < math.inf else self._again
+        self._cancelled_for += pause
         self._again = min(self._again * 2, 1.0)
+        self._timer = asyncio.get_running_loop().call_later(pause, self._deliver_cancel)
 
     def _cancelation_error(self) -> BaseException:
         match self.cancel_reason:

@@ -48,7 +48,7 @@ class ServerOptions(TypedDict, total=False):
     """How long a cancelled handler may take to end; after that it counts as stuck. Default 2 s."""
     on_stuck: OnStuck
     """What a stuck handler brings about: "keep": its slot stays taken; "release": the slot is free, the task
-    stays ours; "exit": the others finish, and the server ends with StuckHandlerError. Default "keep"."""
+    stays ours; "exit": the others finish, and the server ends with an error. Default "keep"."""
     poll_interval: Duration
     """Pause between looks at an idle queue where Redis cannot wake us. Default 1 s."""
     forward_interval: Duration

@@ -51,6 +51,7 @@ class Parts:
     outage: Outage
     lanes: Sequence[Sender]
     threads: Threads
+    slots: Slots
 
     async def aclose(self) -> None:
         self.threads.close()
@@ -59,9 +60,17 @@ class Parts:
 
 
 def assemble(
-    connector: Connector, handler: AsyncHandler, config: ServerConfig, *, status: Callable[[], str]
+    connector: Connector,
+    handler: AsyncHandler,
+    config: ServerConfig,
+    *,
+    status: Callable[[], str],
+    end: Callable[[], object],
 ) -> Parts:
-    """Build the parts; nothing runs or connects yet."""
+    """Build the parts; nothing runs or connects yet.
+
+    `status`: the server's state as peers know it. `end`: gets the server to end in order.
+    """
     clock, queues = config.clock, tuple(config.queues)
     lanes = fetching, outcomes, rest = [
         open_lane(connector, role=role) for role in ("fetch", "outcomes", "upkeep")
@@ -74,7 +83,7 @@ def assemble(
     syncer = Syncer(
         Broker(outcomes, clock), clock, outage, settled=inflight.remove, patience=config.cancel_grace + 1.0
     )
-    slots = Slots(handler, config, results=upkeep, syncer=syncer, inflight=inflight, threads=threads)
+    slots = Slots(handler, config, results=upkeep, syncer=syncer, inflight=inflight, threads=threads, end=end)
     processor = Processor(
         config,
         broker=Broker(fetching, clock),
@@ -124,4 +133,4 @@ def assemble(
         LeaseWatch(inflight, clock),
         Subscriber(connector, inflight),
     )
-    return Parts(processor, inner, syncer, outer, upkeep, outage, lanes, threads)
+    return Parts(processor, inner, syncer, outer, upkeep, outage, lanes, threads, slots)

@@ -70,17 +70,19 @@ class Processor:
         self.end()
 
     async def run(self) -> None:
-        """Work until `end()`. Returns when no handler runs any more."""
+        """Work until `end()`. Returns when no handler runs any more, or those that do were left behind."""
+        grace = self._config.cancel_grace
         try:
             while not self._is_stopped:
                 await self._work()
             while not self._is_ending:
                 await self._slots.change()
             await self._see_out()
+            grace = 0.0  # they have had it
         finally:
             self._slots.close()
             with anyio.CancelScope(shield=True):
-                await self._slots.tear_down()
+                await self._slots.tear_down(grace)
                 await self._fetcher.return_unanswered()
 
     # -- fetching ---------------------------------------------------------------------------------------
@@ -155,6 +157,3 @@ class Processor:
         with anyio.move_on_after(self._config.cancel_grace):
             while not self._slots.is_idle:
                 await self._slots.change()
-        for attempt in self._inflight:
-            if attempt.is_running:
-                logger.error("the handler of task %s (%s) does not end", attempt.id, attempt.message.type)

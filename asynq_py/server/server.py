@@ -16,6 +16,7 @@ from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import BrokerUnavailableError, ServerStateError
 from asynq_py.handler import Handler, as_async
 from asynq_py.server.config import ServerConfig, ServerOptions
+from asynq_py.server.last_resort import see_that_the_process_ends
 from asynq_py.server.parts import Parts, assemble
 from asynq_py.signals import signals
 
@@ -64,7 +65,11 @@ class Server:
         second one hands them back at once, a third ends the process on the spot. TSTP stops fetching. With
         `handle_signals=False` signals are left alone.
 
-        Raises: ServerStateError: started before. BrokerError: Redis denies access.
+        A handler that does not end, cancelled or not, is left behind then, and its task to its lease. As
+        `asyncio.run` would wait for it for ever, the process is ended by force when nothing else is left.
+
+        Raises: ServerStateError: started before, or a handler is stuck and `on_stuck` is "exit".
+        BrokerError: Redis denies access.
         """
         parts = self._activate()
         failure: Exception | None = None
@@ -76,6 +81,8 @@ class Server:
             except Exception as error:  # raised below as it is: here the group would wrap it
                 failure = error
             group.cancel_scope.cancel()
+        if self._config.handle_signals:
+            see_that_the_process_ends(parts.slots.left, code=0 if failure is None else 1)
         if failure is not None:
             raise failure
 
@@ -129,7 +136,9 @@ class Server:
     def _activate(self) -> Parts:
         if self._state is not ServerState.NEW:
             raise ServerStateError(f"the server is {self._state}; a server is started once")
-        self._parts = assemble(self._connector, self._handler, self._config, status=lambda: self._state)
+        self._parts = assemble(
+            *(self._connector, self._handler, self._config), status=lambda: self._state, end=self._begin_end
+        )
         self._state = ServerState.ACTIVE
         return self._parts
 
@@ -166,6 +175,8 @@ class Server:
             # Senders end before receivers, because they stand inside: leases live until all is written.
             async with running(*parts.outer), running(parts.syncer), running(*parts.inner):
                 await parts.processor.run()
+            if parts.slots.failure is not None:
+                raise parts.slots.failure
         finally:
             self._state = ServerState.CLOSED
             with anyio.CancelScope(shield=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-Option = bool | int | float | dict[str, int]
+Option = bool | int | float | str | dict[str, int]
 
 
 class Workers:

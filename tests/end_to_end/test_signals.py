@@ -117,6 +117,31 @@ async def test_a_third_signal_ends_the_process_on_the_spot(
     assert await books(redis) == RUNNING  # the leases end, then they are recovered
 
 
+async def test_a_handler_that_never_ends_does_not_keep_the_process_and_its_task_is_not_handed_back(
+    workers: Workers, redis: Redis, client: Client
+) -> None:
+    """F36: asyncio.run would wait for it for ever."""
+    await enqueue(client, "defy")
+    process = await workers.start(concurrency=2, shutdown_timeout=0.2, cancel_grace=0.2)
+    await books_become(redis, RUNNING)
+
+    process.terminate()
+
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await books(redis) == RUNNING
+    assert await redis.exists("asynq:servers", "asynq:workers") == 0
+
+
+async def test_a_process_whose_handler_is_stuck_can_end_with_an_error(
+    workers: Workers, redis: Redis, client: Client
+) -> None:
+    await client.enqueue(Task("defy", task_id="a", timeout=1))
+    process = await workers.start(concurrency=2, cancel_grace=0.2, on_stuck="exit")
+
+    assert await asyncio.wait_for(process.wait(), 30) == 1
+    assert await books(redis) == Books(active=("a",))
+
+
 async def test_tstp_stops_fetching_while_running_tasks_end(
     workers: Workers,
     redis: Redis,

@@ -27,8 +27,11 @@ def _attempt(task_id: str, queue: str = "q", *, valid_until: float = 100.0) -> A
     """A try that has not begun; nothing here connects."""
     clock = ManualClock()
     broker = Broker(Lane(Connector("redis://"), role="test"), clock)
-    around = Surroundings(_handler, ServerConfig(), clock, broker, Threads(1), _report)
+    around = Surroundings(_handler, ServerConfig(), clock, broker, Threads(1), _report, _nobody, _nobody)
     return Attempt(around, TaskMessage(type="t", id=task_id, queue=queue), Owned(task_id, 1), 0, valid_until)
+
+
+def _nobody(*_: object) -> None: ...
 
 
 @pytest.fixture
