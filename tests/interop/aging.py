@@ -1,7 +1,7 @@
 """Time passes for leases: what a test of recovery would otherwise wait a minute and more for.
 
-A lease lasts 30 s, and both recoverers leave it alone for up to 30 s more, as clocks differ. Go's looks once a
-minute, but also when its server starts. So a lease is rewritten here as if it had been given long ago, its
+A lease lasts 30 s, and both recoverers leave it alone for up to 30 s more, as clocks differ. Go's looks once
+a minute, but also when its server starts. So a lease is rewritten here as if it had been given long ago, its
 fraction (the token of a Python worker) kept, and the server that shall recover is started afterwards.
 """
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.clock import ManualClock
 from tests.interop.build import NEWEST, OLDEST, NoPeerError, binary
 from tests.interop.peer import GoPeer
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """For the broker of a test: its time stands still, but at that of the Go processes."""
+    return ManualClock(time.time())
 
 
 @pytest.fixture(scope="session")

@@ -91,6 +91,12 @@ class GoPeer:
         (line,) = [line async for line in self._run(json.dumps(fields), "encode", message)]
         return bytes.fromhex(json.loads(line)["hex"])
 
+    async def asynq_version(self) -> str:
+        """What the program itself says that it was built with."""
+        (line,) = [line async for line in self._run("", "version")]
+        version: str = json.loads(line)["asynq"]
+        return version
+
     def serve(self, **config: Unpack[Config]) -> AbstractAsyncContextManager[Process]:
         """Run a Go server in a process of its own."""
         return process([str(self.program), "serve", self.url, json.dumps({**DEFAULTS, **config})])

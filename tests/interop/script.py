@@ -108,7 +108,7 @@ class Handler:
 
 def server(url: str, handler: Handler, config: Config) -> Server:
     """A server that looks often, since tests wait for it."""
-    given = {**DEFAULTS, **config}
+    given: dict[str, Any] = {**DEFAULTS, **config}
     delay = given["retry_delay"]
     return Server(
         url,

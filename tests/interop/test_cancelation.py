@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from asynq_py import Client, Inspector, Task
-from tests.books import Books, books_become, message
+from tests.books import Books, books, books_become, message
 from tests.eventually import eventually
 from tests.interop.peer import GoPeer
 from tests.interop.script import does, in_process
@@ -18,7 +18,7 @@ LATER = 3600.0
 
 
 async def _ready_to_cancel(redis: Redis, worker: Worker, task_id: str, *, listeners: int = 1) -> None:
-    """The task runs, and every server hears cancelations: a message is lost on whoever does not listen yet."""
+    """The task runs, and every server hears cancelations: those who do not listen yet miss the message."""
     await worker.events.wait("start", task_id)
 
     async def count() -> int:
@@ -87,5 +87,4 @@ async def test_a_cancelation_reaches_the_one_server_of_a_mixed_fleet_that_runs_t
 
 
 async def _others(redis: Redis, queue: str) -> tuple[str, ...]:
-    ids = await redis.lrange(f"asynq:{{{queue}}}:active", 0, -1)
-    return tuple(task_id.decode() for task_id in ids if task_id != b"a")
+    return tuple(task_id for task_id in (await books(redis, queue)).active if task_id != "a")

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from asynq_py import Client, DuplicateTaskError, Inspector, Task, TaskIDConflictError, TaskState
 from tests.books import Books, books_become
 from tests.interop.endings import ENDINGS, ID, REVOKED, Ending
-from tests.interop.peer import STATES, GoError, GoPeer
+from tests.interop.peer import STATES, GoError, GoOptions, GoPeer
 from tests.interop.script import does, in_process
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
@@ -65,24 +65,19 @@ async def test_a_go_task_ends_in_python_as_it_would_in_go(go: GoPeer, redis: Red
 
 
 async def _enqueue(go: GoPeer, ending: Ending) -> None:
-    options = {"retention": ending.retention} if ending.retention else {}
+    options: GoOptions = {"task_id": ID, "max_retry": ending.max_retry, "timeout": ending.timeout}
+    if ending.retention:
+        options["retention"] = ending.retention
     if ending.unique:
         options["unique"] = ending.unique
-    await go.enqueue(
-        "t",
-        ending.payload,
-        task_id=ID,
-        max_retry=ending.max_retry,
-        timeout=ending.timeout,
-        **options,  # type: ignore[typeddict-item]  # both are options
-    )
+    await go.enqueue("t", ending.payload, **options)
 
 
-async def test_a_deadline_set_by_go_ends_the_try_in_python(any_go: GoPeer, redis: Redis) -> None:
+async def test_a_deadline_set_by_go_ends_the_try_in_python(go: GoPeer, redis: Redis) -> None:
     deadline = int(time.time()) + 2
-    await any_go.enqueue("t", does("wait"), task_id="a", max_retry=0, deadline=deadline)
+    await go.enqueue("t", does("wait"), task_id="a", max_retry=0, deadline=deadline)
 
-    async with in_process(any_go.url) as python:
+    async with in_process(go.url) as python:
         assert (await python.events.wait("end", "a")).cause == "deadline"
         await books_become(redis, Books(archived={"a"}, processed=1, failed=1))
 

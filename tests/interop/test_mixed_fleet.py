@@ -131,13 +131,13 @@ async def test_strict_priorities_hold_in_both_languages_for_tasks_of_both(
 
 
 async def test_weights_let_every_queue_through_in_a_mixed_fleet(
-    any_go: GoPeer, client: Client, redis: Redis
+    go: GoPeer, client: Client, redis: Redis
 ) -> None:
     queues = {"critical": 6, "default": 3, "low": 1}
     for queue in queues:
         await client.enqueue_many([Task("t", does("succeed"), queue=queue) for _ in range(40)])
 
-    async with in_process(any_go.url, queues=queues), any_go.serve(queues=queues):
+    async with in_process(go.url, queues=queues), go.serve(queues=queues):
         for queue in queues:
             await books_become(redis, Books(processed=40), queue)
 
@@ -181,4 +181,3 @@ async def test_tasks_run_in_the_order_in_which_both_languages_enqueued_them(
     async with in_process(any_go.url, concurrency=1) as python:
         await python.events.wait("end", times=6)
     assert [event.id for event in python.events.named("start")] == order
-

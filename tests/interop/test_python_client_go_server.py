@@ -84,19 +84,17 @@ async def test_a_python_task_ends_in_go_as_it_would_in_python(
         assert info.result == ending.result
 
 
-async def test_a_deadline_set_by_python_ends_the_try_in_go(
-    any_go: GoPeer, client: Client, redis: Redis
-) -> None:
+async def test_a_deadline_set_by_python_ends_the_try_in_go(go: GoPeer, client: Client, redis: Redis) -> None:
     deadline = datetime.fromtimestamp(int(time.time()) + 2, UTC)
     await client.enqueue(Task("t", does("wait")), task_id="a", max_retry=0, deadline=deadline)
 
-    async with any_go.serve() as worker:
+    async with go.serve() as worker:
         assert (await worker.events.wait("end", "a")).cause == "context deadline exceeded"
         await books_become(redis, Books(archived={"a"}, processed=1, failed=1))
 
 
 async def test_a_task_scheduled_by_python_runs_in_go_when_its_time_has_come(
-    any_go: GoPeer, client: Client, redis: Redis
+    go: GoPeer, client: Client, redis: Redis
 ) -> None:
     at = int(time.time()) + 2
     info = await client.enqueue(
@@ -104,24 +102,24 @@ async def test_a_task_scheduled_by_python_runs_in_go_when_its_time_has_come(
     )
     assert info.state is TaskState.SCHEDULED
 
-    async with any_go.serve() as worker:
+    async with go.serve() as worker:
         await worker.events.wait("start", "a")
         assert time.time() >= at
         await books_become(redis, Books(processed=1))
 
 
 async def test_a_lock_taken_by_python_binds_go_until_go_has_done_the_task(
-    any_go: GoPeer, client: Client, redis: Redis
+    go: GoPeer, client: Client, redis: Redis
 ) -> None:
     payload = does("succeed")
     await client.enqueue(Task("t", payload), task_id="a", unique=60)
 
     with pytest.raises(GoError, match="task already exists"):
-        await any_go.enqueue("t", payload, unique=60)
+        await go.enqueue("t", payload, unique=60)
     with pytest.raises(DuplicateTaskError):
         await client.enqueue(Task("t", payload), unique=60)
 
-    async with any_go.serve() as worker:
+    async with go.serve() as worker:
         await worker.events.wait("end", "a")
         await books_become(redis, Books(processed=1))
         await client.enqueue(Task("t", payload), task_id="b", unique=60)

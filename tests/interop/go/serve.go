@@ -73,6 +73,7 @@ func (c config) settings() asynq.Config {
 		GroupMaxSize: c.GroupMaxSize,
 	}
 	if c.GroupMaxSize > 0 {
+		settings.GroupGracePeriod = 3 * time.Second // also how often Go looks
 		settings.GroupAggregator = asynq.GroupAggregatorFunc(aggregate)
 	}
 	checkOften(&settings)
