@@ -8,14 +8,16 @@ All methods raise BrokerUnavailableError (see its `maybe_done`) and BrokerError.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from itertools import chain
 from typing import Final, NamedTuple
 
-from asynq_py.broker.lane import Argument, Command, Sender
+from asynq_py.broker.lane import Argument, Command, Reply, Sender
 from asynq_py.broker.scripts import Script, load
 from asynq_py.clock import Clock
+from asynq_py.errors import BrokerUnavailableError
 from asynq_py.wire import keys, limits
 from asynq_py.wire.keys import QueueKeys
 
@@ -28,6 +30,7 @@ _COMPLETE: Final = load("complete")
 _RETRY: Final = load("retry")
 _ARCHIVE: Final = load("archive")
 _REQUEUE: Final = load("requeue")
+_POSTPONE: Final = load("postpone")
 _EXTEND: Final = load("extend")
 _FORWARD: Final = load("forward")
 _RECOVER: Final = load("recover")
@@ -145,7 +148,11 @@ class Broker:
             answers = await self._lane.post(command)
         else:
             # goes out in the same round trip, before the tasks: no tool ever misses a queue that has one
-            _, answers = await self._lane.call_all(Command(("SADD", keys.QUEUES, queue)), command)
+            registering = self._lane.post(Command(("SADD", keys.QUEUES, queue)))
+            storing = self._lane.post(command)
+            await asyncio.gather(registering, storing, return_exceptions=True)
+            answers = storing.result()
+            _check_registered(registering)
             self._registered[queue] = now
         return [_STORED[answer] for answer in answers]
 
@@ -215,6 +222,12 @@ class Broker:
         k = self.keys(queue)
         arguments = (k.task_prefix, self._now_ns(), *chain.from_iterable(tasks))
         return await self._owned(_REQUEUE([k.active, k.lease, k.pending], arguments))
+
+    async def postpone(self, queue: str, tasks: Sequence[tuple[Owned, int]]) -> list[bool]:
+        """Put tasks off that have not run, each until its time in unix seconds. Source: reliability: F30."""
+        k = self.keys(queue)
+        arguments = (k.task_prefix, *chain.from_iterable((*task, at) for task, at in tasks))
+        return await self._owned(_POSTPONE([k.active, k.lease, k.scheduled], arguments))
 
     async def extend(self, queue: str, tasks: Sequence[Owned], *, expires_at: int) -> list[bool]:
         """Let the leases of running tasks end at `expires_at`, unix seconds. Source: wire format 5.13."""
@@ -301,3 +314,11 @@ class Broker:
 
     def _failure_counters(self, k: QueueKeys, now: float) -> Iterable[str]:
         return (k.processed_on(now), k.failed_on(now), k.processed, k.failed)
+
+
+def _check_registered(answer: asyncio.Future[Reply]) -> None:
+    """Raise what went wrong. In a Cluster the tasks may be stored all the same, by another node."""
+    try:
+        answer.result()
+    except BrokerUnavailableError as error:
+        raise BrokerUnavailableError(str(error), maybe_done=True) from error.__cause__

@@ -22,6 +22,9 @@ class InFlight:
     def __len__(self) -> int:
         return len(self._attempts)
 
+    def __contains__(self, attempt: object) -> bool:
+        return any(known is attempt for known in self._attempts.values())
+
     def __iter__(self) -> Iterator[Attempt]:
         return iter(list(self._attempts.values()))
 

@@ -54,7 +54,14 @@ class Requeue(NamedTuple):
     task: Owned
 
 
-Outcome: TypeAlias = Done | Complete | Retry | Archive | Requeue
+class Postpone(NamedTuple):
+    """Take the task again at `at`, Unix seconds; it has not run."""
+
+    task: Owned
+    at: int
+
+
+Outcome: TypeAlias = Done | Complete | Retry | Archive | Requeue | Postpone
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from asynq_py.server.notifier import Notifier
 from asynq_py.server.outage import Backoff, Outage
 from asynq_py.server.outcome import Archive, Requeue
 from asynq_py.server.slots import Slots
+from asynq_py.server.suspects import Suspects
 from asynq_py.server.syncer import Syncer
 from asynq_py.wire import limits
 from asynq_py.wire.messages import TaskMessage, clip, decode_task, failed, stand_in
@@ -49,6 +50,7 @@ class Processor:
         self._notifier = notifier
         self._outage = outage
         self._fetcher = Fetcher(broker, config, outage, self._accept)
+        self._suspects = Suspects(slots, syncer, inflight, config.clock)
         self._backoff = Backoff()
         self._is_stopped = self._is_ending = self._is_hurried = False
 
@@ -56,6 +58,7 @@ class Processor:
         """Fetch no more. Running tasks go on; those that wait for a slot are handed back."""
         self._is_stopped = True
         self._slots.hand_back()
+        self._suspects.hand_back()
         self._slots.changed.set()
         self._notifier.wake()
 
@@ -124,6 +127,8 @@ class Processor:
             reason = f"{fetched.crashes} workers died on this task"
             logger.error("archived task %s in %r: %s", fetched.id, queue, reason)
             self._syncer.put(attempt, self._archived(message, owned, reason))
+        elif Suspects.has(fetched.crashes):
+            self._suspects.accept(attempt)
         else:
             self._slots.accept(attempt)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from asynq_py.broker.broker import Broker
-from asynq_py.server.outcome import Archive, Complete, Done, Outcome, Requeue, Retry
+from asynq_py.server.outcome import Archive, Complete, Done, Outcome, Postpone, Requeue, Retry
 
 
 async def settle(broker: Broker, queue: str, outcomes: Sequence[Outcome]) -> list[bool]:
@@ -22,3 +22,5 @@ async def settle(broker: Broker, queue: str, outcomes: Sequence[Outcome]) -> lis
             return await broker.archive(queue, cast("Sequence[Archive]", outcomes))
         case Requeue():
             return await broker.requeue(queue, [outcome.task for outcome in outcomes])
+        case Postpone():
+            return await broker.postpone(queue, cast("Sequence[Postpone]", outcomes))

@@ -57,3 +57,28 @@ async def test_a_task_that_kills_its_worker_is_archived_after_three_and_the_othe
     assert await workers.noted("started") == {"poison": 3} | {f"fine {n}": 1 for n in range(50)}
     assert (await message(redis, "poison")).retried == 0
     assert not await redis.hexists(QueueKeys("default").task("poison"), "crashes")
+
+
+@pytest.mark.timeout(120)
+async def test_tasks_that_run_beside_one_that_kills_its_workers_are_not_archived_with_it(
+    workers: Workers, redis: Redis, client: Client
+) -> None:
+    """F30: all of them are running each time it strikes."""
+    innocent = [f"fine {n}" for n in range(8)]
+    await client.enqueue(Task("die", "0.3", task_id="poison"))
+    await client.enqueue_many([Task("work", "0.5", task_id=task_id) for task_id in innocent])
+
+    deaths = 0
+    while deaths < 3:
+        process = await workers.start(**QUICK)
+        assert await process.wait() == 9
+        deaths += 1
+        if deaths < 3:
+            assert max((await workers.noted("ended")).values(), default=0) == 0
+    await workers.start(**QUICK)
+
+    await books_become(redis, Books(archived={"poison"}, processed=9, failed=1), within=60)
+    assert await workers.noted("ended") == dict.fromkeys(innocent, 1)
+    started = await workers.noted("started")
+    assert started.pop("poison") == 3
+    assert set(started.values()) == {3}  # the first two times, and then alone
