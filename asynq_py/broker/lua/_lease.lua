@@ -17,7 +17,11 @@ local function release(active, lease, id, token)
 end
 
 -- Is there a hash, or nothing, where the task should be? Asked before anything is written, so that a key that
--- somebody else uses harms this task alone.
+-- somebody else uses harms this task alone. Where a Cluster is just moving the key away, the call ends here.
 local function is_sound(key)
-  return type(redis.pcall('HLEN', key)) == 'number'
+  if type(redis.pcall('HLEN', key)) == 'number' then
+    return true
+  end
+  redis.call('EXISTS', key)
+  return false
 end

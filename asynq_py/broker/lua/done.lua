@@ -15,6 +15,7 @@ local answers, finished = {}, 0
 for i = 4, #ARGV, 3 do
   local id, token, lock = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local answer = 0
+  redis.call('EXISTS', prefix .. id) -- a Cluster that is just moving the task away ends the call here
   if release(active, lease, id, token) then
     redis.call('DEL', prefix .. id)
     unlock(lock, id)

@@ -8,7 +8,7 @@ local completed = KEYS[1]
 local prefix, now, step = ARGV[1], ARGV[2], ARGV[3]
 local ids = redis.call('ZRANGEBYSCORE', completed, '-inf', now, 'LIMIT', 0, step)
 for _, id in ipairs(ids) do
-  redis.call('ZREM', completed, id)
   redis.call('DEL', prefix .. id)
+  redis.call('ZREM', completed, id)
 end
 return #ids

@@ -12,12 +12,21 @@ local prefix, group_prefix, now, now_ns, step = unpack(ARGV)
 local function forward(set)
   local ids = redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, step)
   for _, id in ipairs(ids) do
-    redis.call('ZREM', set, id)
+    -- all is read before anything is written: a Cluster that is just moving the keys away ends the call here
     local key = prefix .. id
-    local task = redis.call('HMGET', key, 'msg', 'group')
+    local task = redis.pcall('HMGET', key, 'msg', 'group')
+    if task.err then
+      redis.call('EXISTS', key)
+    end
     local message, group = task[1], task[2]
+    if group and group ~= '' then
+      redis.call('EXISTS', group_prefix .. group)
+    end
+    redis.call('ZREM', set, id)
     if not message then
-      redis.call('DEL', key)
+      if not task.err then -- else the key is no hash, and not ours to delete
+        redis.call('DEL', key)
+      end
     elseif group and group ~= '' then
       redis.call('ZADD', group_prefix .. group, now, id)
       redis.call('SADD', groups, group)

@@ -12,8 +12,11 @@ local reclaimed = {}
 for i = #ARGV, 3, -1 do
   local id = ARGV[i]
   local key = prefix .. id
+  local task = redis.pcall('HMGET', key, 'msg', 'state')
+  if task.err then
+    redis.call('EXISTS', key) -- if a Cluster is just moving it away, the call ends here, before it is changed
+  end
   if not redis.call('ZSCORE', lease, id) and redis.call('LREM', active, 0, id) > 0 then
-    local task = redis.pcall('HMGET', key, 'msg', 'state')
     local message, state = task[1], task[2]
     if not message then
       if not task.err then -- else the key is no hash, and not ours to delete

@@ -14,6 +14,9 @@ local recovered = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', lease, '-inf', cutoff, 'LIMIT', 0, step)) do
   local key = prefix .. id
   local task = redis.pcall('HMGET', key, 'msg', 'state')
+  if task.err then
+    redis.call('EXISTS', key) -- if a Cluster is just moving it away, the call ends here, before it is changed
+  end
   local message, state = task[1], task[2]
   redis.call('ZREM', lease, id)
   local was_active = redis.call('LREM', active, 0, id) > 0
