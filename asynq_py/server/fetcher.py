@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from asynq_py.broker.broker import Broker, Fetched, Owned
 from asynq_py.errors import BrokerError, BrokerUnavailableError
@@ -19,6 +19,7 @@ from asynq_py.server.queues import QueueOrder
 logger = logging.getLogger(__name__)
 
 TOKENS: Final = 999_999
+LONGEST_REFUSAL: Final = 30.0  # seconds until a queue is asked again that Redis refuses
 AT_ONCE: Final = 200  # tasks one script takes: a longer one would be felt by other clients
 
 
@@ -33,6 +34,13 @@ class Request:
     expires_at: int
     token: int
     valid_until: float
+
+
+class Refusal(NamedTuple):
+    """`pause`: seconds. `until`: when it ends, by the event loop's clock."""
+
+    pause: float
+    until: float
 
 
 Accept = Callable[[str, Fetched, Request], None]
@@ -53,13 +61,16 @@ class Fetcher:
         self._order = QueueOrder(config.queues, strict=config.strict_priority)
         self._tokens = itertools.count(random.randrange(TOKENS))
         self._unanswered: dict[str, list[Request]] = {}
+        self._refused: dict[str, Refusal] = {}
         self.unwatched: set[str] = set()
 
     async def fetch(self, most: int) -> int:
         """Take up to `most` tasks from the queues, by their order. Returns how many."""
         taken = 0
-        empty: set[str] = set()
+        now = asyncio.get_running_loop().time()
+        empty = {queue for queue, refusal in self._refused.items() if now < refusal.until}
         self.unwatched.clear()
+        self.unwatched |= empty
         while taken < most and (shares := _in_steps(self._order.share(most - taken, empty))):
             if len(shares) == 1:  # the usual case, without the price of a task
                 counts: Sequence[int] = [await self._fetch(*shares[0])]
@@ -103,19 +114,28 @@ class Fetcher:
                 unanswered.append(request)
             return 0
         except BrokerError as error:
-            logger.error("queue %r cannot be fetched: %s", queue, error)
-            self.unwatched.add(queue)
+            self._leave_alone(queue, error)
             return 0
         except asyncio.CancelledError:
             unanswered.append(request)
             raise
         self._outage.over()
+        if self._refused:
+            self._refused.pop(queue, None)
         if tasks is None:
             self.unwatched.add(queue)
             return 0
         for task in tasks:
             self._accept(queue, task, request)
         return len(tasks)
+
+    def _leave_alone(self, queue: str, error: BrokerError) -> None:
+        """Redis is there, but denies or refuses: ask again, though ever more rarely."""
+        before = self._refused.get(queue)
+        pause = min(2 * before.pause, LONGEST_REFUSAL) if before else 1.0
+        self._refused[queue] = Refusal(pause, asyncio.get_running_loop().time() + pause)
+        self.unwatched.add(queue)
+        logger.error("queue %r cannot be fetched, again in %g s: %s", queue, pause, error)
 
     def _request(self, count: int) -> Request:
         return Request(

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from asynq_py import ActiveTask, Client, Server, ServerOptions, Task
 from tests.books import Books, books_become
 from tests.eventually import eventually
+from tests.integration.server.conftest import LoginWith
 from tests.lasting_server import LastingServer
 from tests.proxy import Proxy
 
@@ -86,3 +87,30 @@ async def test_an_outage_is_told_once_however_many_parts_notice_it(
             proxy.is_refusing = False
             await eventually(is_over)
             assert said(caplog) == ["away", "back"]
+
+
+async def test_a_server_that_loses_its_rights_asks_ever_more_rarely_and_works_when_it_has_them_again(
+    redis_url: str,
+    redis: Redis,
+    client: Client,
+    login_with: LoginWith,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """F67."""
+
+    async def pauses() -> list[str]:
+        messages = [r.getMessage() for r in caplog.records if r.name == "asynq_py.server.fetcher"]
+        assert all("denies access" in text for text in messages)
+        return [text.partition("again in ")[2].partition(" s:")[0] for text in messages]
+
+    monkeypatch.setattr("asynq_py.server.fetcher.LONGEST_REFUSAL", 2.0)
+    url = await login_with("+@all")
+    async with Server(url, nothing, poll_interval=0.05):
+        await client.enqueue(Task("t"))
+        await books_become(redis, Books(processed=1))
+        await redis.acl_setuser("tester", commands=["-evalsha", "-eval"])
+        await client.enqueue(Task("t"))
+        assert await eventually(pauses, lambda seen: len(seen) >= 3) == ["1", "2", "2"]
+        await redis.acl_setuser("tester", commands=["+evalsha", "+eval"])
+        await books_become(redis, Books(processed=2))
