@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Literal, Self, Unpack
 
-from asynq_py.broker.broker import Broker, NewTask, Stored
+from asynq_py.broker.broker import Broker, NewTask, Stored, Storing, Unconfirmed
+from asynq_py.broker.durable_lane import Durability
 from asynq_py.broker.lanes import open_lane
 from asynq_py.clock import Clock, SystemClock
 from asynq_py.connection import Connector, RedisSource
@@ -22,6 +23,7 @@ from asynq_py.errors import (
     DuplicateTaskError,
     EnqueueError,
     InvalidOptionError,
+    NotReplicatedError,
     TaskIDConflictError,
 )
 from asynq_py.info import TaskInfo
@@ -54,6 +56,8 @@ class Client:
     `redis`: a URL, a RedisConfig or a live client; left out, `$ASYNQ_REDIS_URL` or localhost.
     `timeout`: seconds after which a call gives up on a Redis that is away.
     `payload_limit`: the largest payload accepted, bytes.
+    `durability`: "replica": a task counts as enqueued when so many `replicas` have it as well as the master,
+    for which they get `replica_timeout` seconds; else NotReplicatedError. "none": the master's word will do.
 
     Connects at the first call. Close it with `aclose()`, or use it as an async context manager.
     """
@@ -64,6 +68,9 @@ class Client:
         *,
         timeout: float = 5.0,
         payload_limit: int = limits.PAYLOAD_LIMIT,
+        durability: Literal["none", "replica"] = "none",
+        replicas: int = 1,
+        replica_timeout: float = 1.0,
         clock: Clock | None = None,
     ) -> None:
         self._timeout = check_seconds("timeout", timeout, least=0.001)
@@ -73,10 +80,15 @@ class Client:
         self._clock = clock or SystemClock()
         self._connector = Connector(redis)
         # a call waits for at most one exchange before its own
-        self._lane = open_lane(self._connector, role="client", timeout=self._timeout / 2)
+        self._lane = open_lane(
+            self._connector,
+            role="client",
+            timeout=self._timeout / 2,
+            durability=_durability(durability, replicas, replica_timeout, at_most=self._timeout / 2),
+        )
         self._broker = Broker(self._lane, self._clock)
         self._ids = TaskIDs()
-        self._outbox = Outbox(self._store, limit=limits.ENQUEUE_BATCH)
+        self._outbox: Outbox[Submission, Storing] = Outbox(self._store, limit=limits.ENQUEUE_BATCH)
 
     async def enqueue(self, task: Task, **options: Unpack[TaskOptions]) -> TaskInfo:
         """Store a task and return how it stands.
@@ -84,7 +96,8 @@ class Client:
         When this returns, Redis has the task. Options given here win over those of the task.
 
         Raises: InvalidOptionError: nothing was sent. DuplicateTaskError: its unique lock is held.
-        TaskIDConflictError: its ID is in use. BrokerUnavailableError: Redis is away; if `maybe_done` is set
+        TaskIDConflictError: its ID is in use. NotReplicatedError: with durability "replica", the task is
+        stored but may be lost by a failover. BrokerUnavailableError: Redis is away; if `maybe_done` is set
         the task may have been stored all the same.
         """
         submission = self._prepare(task, options)
@@ -172,11 +185,15 @@ class Client:
         entry = NewTask(task_id, encode(_message(task, options, task_id, lock)), lock, lock_ms)
         return Submission(task, options, entry, state, process_at)
 
-    def _accepted(self, submission: Submission, answer: Stored) -> TaskInfo:
+    def _accepted(self, submission: Submission, answer: Storing) -> TaskInfo:
         if answer is not Stored.YES:
             queue, task_id = submission.options.queue, submission.entry.id
             if answer is Stored.LOCKED:
                 raise DuplicateTaskError(queue=queue, task_id=task_id)
+            if isinstance(answer, Unconfirmed):
+                raise NotReplicatedError(
+                    queue=queue, task_id=task_id, acknowledged=answer.replicas, wanted=answer.wanted
+                )
             raise TaskIDConflictError(queue=queue, task_id=task_id)
         next_at = None if submission.state is TaskState.AGGREGATING else submission.process_at
         return _info(submission, next_at)
@@ -198,7 +215,7 @@ class Client:
         except InvalidOptionError as error:
             return _because(error, queue=options.get("queue") or "", task_id=options.get("task_id") or "")
 
-    def _told(self, submission: Submission, answer: Stored | Exception) -> TaskInfo | EnqueueError:
+    def _told(self, submission: Submission, answer: Storing | Exception) -> TaskInfo | EnqueueError:
         if isinstance(answer, Exception):
             return _because(answer, queue=submission.options.queue, task_id=submission.entry.id)
         try:
@@ -208,7 +225,7 @@ class Client:
 
     # -- sending ----------------------------------------------------------------------------------------
 
-    async def _store(self, submissions: Sequence[Submission]) -> Sequence[Stored | Exception]:
+    async def _store(self, submissions: Sequence[Submission]) -> Sequence[Storing | Exception]:
         """Send each task once, those of one queue and kind together. Answers or errors in order."""
         groups: dict[tuple[str, TaskState, bool], list[int]] = {}
         for place, item in enumerate(submissions):
@@ -223,10 +240,10 @@ class Client:
                 return await self._call(submissions, *calls[0][1])
             except AsynqError as error:
                 return [error] * len(submissions)
-        answers: list[Stored | Exception] = [Stored.YES] * len(submissions)
+        answers: list[Storing | Exception] = [Stored.YES] * len(submissions)
 
         async def call(places: list[int], key: tuple[str, TaskState, bool]) -> None:
-            told: Sequence[Stored | Exception]
+            told: Sequence[Storing | Exception]
             try:
                 told = await self._call([submissions[place] for place in places], *key)
             except AsynqError as error:
@@ -239,7 +256,7 @@ class Client:
 
     async def _call(
         self, items: Sequence[Submission], queue: str, state: TaskState, repeated: bool
-    ) -> Sequence[Stored]:
+    ) -> Sequence[Storing]:
         if state is TaskState.PENDING:
             return await self._broker.enqueue(queue, [item.entry for item in items], repeated=repeated)
         if state is TaskState.SCHEDULED:
@@ -253,8 +270,8 @@ class Client:
         )
 
     async def _persist(
-        self, submissions: Sequence[Submission], answers: Sequence[Stored | Exception]
-    ) -> list[Stored | Exception]:
+        self, submissions: Sequence[Submission], answers: Sequence[Storing | Exception]
+    ) -> list[Storing | Exception]:
         """Send again what found no Redis, until the timeout.
 
         A task whose answer was lost is marked, so that Redis knows it again by its bytes and it is neither
@@ -279,7 +296,24 @@ class Client:
         return outcome
 
 
-def _mark(submission: Submission, answer: Stored | Exception) -> bool:
+def _durability(wish: str, replicas: int, timeout: float, *, at_most: float) -> Durability | None:
+    if wish not in ("none", "replica"):
+        raise InvalidOptionError("durability", wish, '"none" or "replica"')
+    if not _is_count(replicas):
+        raise InvalidOptionError("replicas", replicas, "one or more")
+    seconds = check_seconds("replica_timeout", timeout, least=0.001)
+    if wish == "none":
+        return None
+    if seconds >= at_most:
+        raise InvalidOptionError("replica_timeout", timeout, f"less than half of the timeout, {at_most} s")
+    return Durability(replicas, seconds)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _mark(submission: Submission, answer: Storing | Exception) -> bool:
     """Is the task to be sent again? Remembers that it may have arrived."""
     if not isinstance(answer, BrokerUnavailableError):
         return False

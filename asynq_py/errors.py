@@ -4,7 +4,8 @@ AsynqError
 ├── InvalidOptionError (also a ValueError)      an option, payload, type or setting is not usable
 ├── EnqueueError                                the task was not enqueued
 │   ├── DuplicateTaskError                      another task holds the unique lock
-│   └── TaskIDConflictError                     a task of this ID exists in the queue
+│   ├── TaskIDConflictError                     a task of this ID exists in the queue
+│   └── NotReplicatedError                      it is stored, but too few replicas have it yet
 ├── QueueNotFoundError
 ├── QueueNotEmptyError
 ├── TaskNotFoundError
@@ -71,6 +72,25 @@ class TaskIDConflictError(EnqueueError):
         super().__init__(
             f"queue {queue!r} already has a task with the ID {task_id!r}", queue=queue, task_id=task_id
         )
+
+
+class NotReplicatedError(EnqueueError):
+    """The task is stored, but too few replicas said in time that they have it, so a failover may lose it.
+
+    It will run unless that happens. To enqueue it again without a second run, give both the same `task_id`.
+
+    Attributes: `acknowledged`: replicas that have it. `wanted`: how many should.
+    """
+
+    def __init__(self, *, queue: str, task_id: str, acknowledged: int, wanted: int) -> None:
+        super().__init__(
+            f"task {task_id!r} is stored in queue {queue!r}, but only {acknowledged} of {wanted} replicas "
+            "have acknowledged it",
+            queue=queue,
+            task_id=task_id,
+        )
+        self.acknowledged = acknowledged
+        self.wanted = wanted
 
 
 class QueueNotFoundError(AsynqError):

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 from asynq_py.client import Client
 from asynq_py.connection import RedisSource
@@ -28,9 +28,24 @@ class SyncClient:
     """
 
     def __init__(
-        self, redis: RedisSource = None, *, timeout: float = 5.0, payload_limit: int = limits.PAYLOAD_LIMIT
+        self,
+        redis: RedisSource = None,
+        *,
+        timeout: float = 5.0,
+        payload_limit: int = limits.PAYLOAD_LIMIT,
+        durability: Literal["none", "replica"] = "none",
+        replicas: int = 1,
+        replica_timeout: float = 1.0,
     ) -> None:
-        self._make = functools.partial(Client, redis, timeout=timeout, payload_limit=payload_limit)
+        self._make = functools.partial(
+            Client,
+            redis,
+            timeout=timeout,
+            payload_limit=payload_limit,
+            durability=durability,
+            replicas=replicas,
+            replica_timeout=replica_timeout,
+        )
         self._client = self._make()  # checks the arguments here and now
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()

@@ -70,6 +70,10 @@ class Proxy:
         self._faults += [(at, fault)] * times
         return fault
 
+    def forget_faults(self) -> None:
+        """Let everything pass from now on."""
+        self._faults.clear()
+
     def count(self, command: bytes) -> int:
         return sum(request[0] == command for request in self.requests)
 

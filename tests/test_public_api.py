@@ -168,5 +168,5 @@ def test_every_error_is_ours() -> None:
     assert errors == set()
     assert issubclass(InvalidOptionError, ValueError)
     assert {kind.__name__ for kind in EnqueueError.__subclasses__()} == {
-        "DuplicateTaskError", "TaskIDConflictError",
+        "DuplicateTaskError", "NotReplicatedError", "TaskIDConflictError",
     }  # fmt: skip

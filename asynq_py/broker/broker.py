@@ -12,8 +12,9 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
+from asynq_py.broker.durable_lane import Confirmed
 from asynq_py.broker.lane import Argument, Command, Reply, Sender
 from asynq_py.broker.scripts import Script, load
 from asynq_py.clock import Clock
@@ -50,6 +51,15 @@ class Stored(IntEnum):
     ID_IN_USE = 0
     LOCKED = -1
 
+
+class Unconfirmed(NamedTuple):
+    """A task that is stored, but `replicas` know it, and `wanted` should."""
+
+    replicas: int
+    wanted: int
+
+
+Storing: TypeAlias = "Stored | Unconfirmed"
 
 _STORED: Final = {int(answer): answer for answer in Stored}
 
@@ -107,7 +117,7 @@ class Broker:
 
     # -- new tasks --------------------------------------------------------------------------------------
 
-    async def enqueue(self, queue: str, tasks: Sequence[NewTask], *, repeated: bool = False) -> list[Stored]:
+    async def enqueue(self, queue: str, tasks: Sequence[NewTask], *, repeated: bool = False) -> list[Storing]:
         """Store tasks that can run at once.
 
         `repeated`: an earlier attempt had no answer, so a task stored with this very message is ours.
@@ -120,7 +130,7 @@ class Broker:
 
     async def schedule(
         self, queue: str, tasks: Sequence[tuple[NewTask, int, str]], *, repeated: bool = False
-    ) -> list[Stored]:
+    ) -> list[Storing]:
         """Store tasks for later: each with its time in unix seconds, and its group or "".
 
         Source: wire format 5.3; Q-01.
@@ -131,7 +141,7 @@ class Broker:
 
     async def add_to_group(
         self, queue: str, tasks: Sequence[tuple[NewTask, str]], *, repeated: bool = False
-    ) -> list[Stored]:
+    ) -> list[Storing]:
         """Store tasks in their groups. Source: wire format 5.5."""
         k = self.keys(queue)
         now = int(self._clock.time())
@@ -141,7 +151,7 @@ class Broker:
 
     async def _store(
         self, queue: str, script_keys: list[str], arguments: tuple[Argument, ...], script: Script
-    ) -> list[Stored]:
+    ) -> list[Storing]:
         command = script(script_keys, arguments)
         now = self._clock.monotonic()
         if now - self._registered.get(queue, -REGISTER_AGAIN) < REGISTER_AGAIN:
@@ -154,6 +164,8 @@ class Broker:
             answers = storing.result()
             _check_registered(registering)
             self._registered[queue] = now
+        if isinstance(answers, Confirmed):
+            return _confirmed(answers)
         return [_STORED[answer] for answer in answers]
 
     # -- running tasks ----------------------------------------------------------------------------------
@@ -314,6 +326,13 @@ class Broker:
 
     def _failure_counters(self, k: QueueKeys, now: float) -> Iterable[str]:
         return (k.processed_on(now), k.failed_on(now), k.processed, k.failed)
+
+
+def _confirmed(answers: Confirmed) -> list[Storing]:
+    stored: Storing = Stored.YES
+    if answers.replicas < answers.wanted:
+        stored = Unconfirmed(answers.replicas, answers.wanted)
+    return [stored if answer == Stored.YES else _STORED[answer] for answer in answers.reply]
 
 
 def _check_registered(answer: asyncio.Future[Reply]) -> None:

@@ -7,7 +7,7 @@ ask (ASKING) on one connection and send on another. See `docs/internals/routing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError,
 
 from asynq_py.broker.faults import unreachable
 from asynq_py.broker.lane import Argument, Command, Lane, Reply, Sender
-from asynq_py.connection import Address, Cluster
+from asynq_py.connection import Address, Cluster, Place
 from asynq_py.connection.cluster import slot_of
 from asynq_py.errors import AsynqError, BrokerUnavailableError
 
@@ -30,10 +30,9 @@ class ClusterLane(Sender):
     was no connection.
     """
 
-    def __init__(self, cluster: Cluster, *, role: str, timeout: float | None = None) -> None:
+    def __init__(self, cluster: Cluster, lane_to: Callable[[Place], Lane]) -> None:
         self._cluster = cluster
-        self._role = role
-        self._timeout = timeout
+        self._lane_to = lane_to
         self._lanes: dict[Address, Lane] = {}
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -119,8 +118,7 @@ class ClusterLane(Sender):
     def _lane(self, address: Address) -> Lane:
         lane = self._lanes.get(address)
         if lane is None:
-            node = self._cluster.node(address)
-            lane = self._lanes[address] = Lane(node, role=self._role, timeout=self._timeout)
+            lane = self._lanes[address] = self._lane_to(self._cluster.node(address))
         return lane
 
     def _drop_strangers(self) -> None:

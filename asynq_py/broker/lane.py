@@ -85,7 +85,7 @@ class Lane(Sender):
     def post(self, command: Command) -> asyncio.Future[Reply]:
         self._check_home()
         # packed here, so that an argument that cannot be sent is its caller's error alone
-        return self._outbox.put((_packed(command.arguments), command))
+        return self._outbox.put((packed(command.arguments), command))
 
     async def aclose(self) -> None:
         self._closed = True
@@ -110,8 +110,7 @@ class Lane(Sender):
         try:
             async with asyncio.timeout(self._timeout):
                 connection = await self._connected()
-                await self._send_and_read(connection, [packed for packed, _ in batch], replies)
-                await self._send_bodies(connection, batch, replies)
+                await self._converse(connection, batch, replies)
         except (RedisError, OSError, TimeoutError) as error:
             await self._disconnect()
             if connection is None:  # so nothing was sent
@@ -127,11 +126,20 @@ class Lane(Sender):
             *(BrokerUnavailableError("Redis did not answer", maybe_done=True) for _ in range(unanswered)),
         ]
 
-    async def _send_and_read(
-        self, connection: AbstractConnection, packed: list[bytes], replies: list[Reply | Exception]
+    async def _converse(
+        self,
+        connection: AbstractConnection,
+        batch: list[tuple[bytes, Command]],
+        replies: list[Reply | Exception],
     ) -> None:
-        await connection.send_packed_command(packed, check_health=False)
-        for _ in packed:  # one by one: what was read before the connection breaks counts
+        await self._send_and_read(connection, [command for command, _ in batch], replies)
+        await self._send_bodies(connection, batch, replies)
+
+    async def _send_and_read(
+        self, connection: AbstractConnection, commands: list[bytes], replies: list[Reply | Exception]
+    ) -> None:
+        await connection.send_packed_command(commands, check_health=False)
+        for _ in commands:  # one by one: what was read before the connection breaks counts
             replies.append(await _read(connection))  # noqa: PERF401
 
     async def _send_bodies(
@@ -146,7 +154,7 @@ class Lane(Sender):
             if isinstance(reply, NoScriptError) and body is not None:
                 answer: list[Reply | Exception] = []
                 replies[place] = BrokerUnavailableError("Redis did not answer", maybe_done=True)
-                await self._send_and_read(connection, [_packed(body)], answer)
+                await self._send_and_read(connection, [packed(body)], answer)
                 replies[place] = answer[0]
 
     async def _connected(self) -> AbstractConnection:
@@ -162,7 +170,8 @@ class Lane(Sender):
             await connection.disconnect(nowait=True)
 
 
-def _packed(arguments: tuple[Argument, ...]) -> bytes:
+def packed(arguments: tuple[Argument, ...]) -> bytes:
+    """Make a command what Redis reads. Raises: TypeError: an argument cannot be sent."""
     return cast(bytes, hiredis.pack_command(cast(Any, arguments)))
 
 
