@@ -1,4 +1,4 @@
-"""Q-32, Q-33: a lost worker's task came back late and a try poorer, and recoverers were in each other's way."""
+"""Q-32, Q-33: a lost worker's task came back late and a try poorer, while recoverers got in their own way."""
 
 import asyncio
 
