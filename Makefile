@@ -37,8 +37,13 @@ check: $(READY) ## format, lint, types, layers
 test: $(READY) ## run the tests (REDIS=embedded|redis-server|docker|all chooses the server)
 	$(BIN)/pytest $(if $(REDIS),--redis=$(REDIS)) $(ARGS)
 
-bench: $(READY) ## measure against the bare loop (QUICK=1 for a short run)
-	$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+$(VENV)/.bench: $(READY)
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+bench: $(VENV)/.bench ## measure and report (QUICK=1: under 5 minutes; PEERS=0: without peers; MINUTES=n)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(filter 0,$(PEERS)),--no-peers) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 proto: $(READY) ## compile asynq.proto again
 	$(BIN)/python -m grpc_tools.protoc -I asynq_py/wire --include_imports \

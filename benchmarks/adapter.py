@@ -36,6 +36,7 @@ class Request:
     backlog: int = 0
     rate: float = 0.0
     limit: float = 8.0
+    producer: str = ""  # a program that hands in the tasks of idle_latency instead
 
 
 @dataclass(frozen=True, kw_only=True)

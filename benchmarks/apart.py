@@ -7,10 +7,13 @@ Standard library only.
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import os
+import subprocess
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from multiprocessing.connection import Connection
 
 from benchmarks.adapter import AbsentError, Make, Request, System
@@ -49,6 +52,28 @@ class Apart:
             raise AbsentError(text)
         if kind == "failed":
             raise RuntimeError(f"the second process: {text}")
+
+
+class Foreign:
+    """A program that hands in the tasks of a latency figure, and reads a byte for each that has started."""
+
+    def __init__(self, request: Request) -> None:
+        self._process = subprocess.Popen(
+            [request.producer, json.dumps(asdict(request)), request.figure], stdin=subprocess.PIPE
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def wait(self) -> None:
+        if self._process.wait():
+            raise RuntimeError(f"the producer ended with {self._process.returncode}")
+
+    def ack(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.write(b".")
+            self._process.stdin.flush()
 
 
 def _run(make: Make, request: Request, act: Callable[[System], Awaitable[None]], answer: Connection) -> None:

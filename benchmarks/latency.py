@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 
 from benchmarks.adapter import Answer, Make, Request, System, at_of, payload_of
-from benchmarks.apart import Apart
+from benchmarks.apart import Apart, Foreign
 from benchmarks.probe import Probe, between, rss
 from benchmarks.working import Working, run
 
-KEPT = 4_000  # samples of one answer
+KEPT = 1_000  # samples of one answer
 WARM = 3
 GRACE = 12.0  # seconds that tasks may start after the last was due
 TICK = 0.002
@@ -44,10 +44,14 @@ def idle_latency(make: Make, request: Request) -> Answer:
 
     def ran(payload: bytes) -> bool:
         samples.append(time.perf_counter() - at_of(payload))
-        os.write(ack, b".")
+        if isinstance(handing, Foreign):
+            handing.ack()
+        else:
+            os.write(ack, b".")
         return False
 
-    _work(make, request, ran, Apart(make, request, hand_in))
+    handing = Foreign(request) if request.producer else Apart(make, request, hand_in)
+    _work(make, request, ran, handing)
     return _distribution(samples[WARM:])
 
 
@@ -131,7 +135,7 @@ def idle(make: Make, request: Request) -> Answer:
     return run(look())
 
 
-def _work(make: Make, request: Request, ran: Callable[[bytes], bool], handing: Apart) -> None:
+def _work(make: Make, request: Request, ran: Callable[[bytes], bool], handing: Apart | Foreign) -> None:
     async def work() -> None:
         await Working(make, request, ran).until_end(handing, end_with_it=True)
 

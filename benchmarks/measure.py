@@ -1,67 +1,66 @@
-"""Measures in turns (A B A B …), so that a machine whose speed drifts is unfair to nobody."""
+"""One turn: an empty Redis, a process that answers, its answer or what went wrong."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import redis
 
-from benchmarks.adapter import Answer
-from benchmarks.plan import Candidate, Figure
-from benchmarks.redis_process import cpu_seconds, url_of
+from benchmarks.adapter import Answer, Request
+from benchmarks.candidates import Candidate
+from benchmarks.redis_process import url_of
 
 ROOT = Path(__file__).parent.parent
-LONGEST = 100.0  # seconds one measurement may take
+LONGEST = 60.0  # seconds one measurement may take, besides the limit it sets itself
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One turn of one system. `redis_cpu`: seconds the server was busy, filling the queue included."""
+class Turn:
+    """One turn of one system at one figure. Either `answer` or `error` is there."""
 
-    figure: Figure
-    candidate: Candidate
-    answer: Answer
-    redis_cpu: float
-
-
-class FailedError(Exception):
-    """A system could not be measured."""
+    turn: int
+    figure: str
+    system: str
+    answer: Answer | None
+    error: str = ""
 
 
-def in_turns(
-    figure: Figure, candidates: tuple[Candidate, ...], server: redis.Redis, rounds: int
-) -> Iterator[Measured]:
-    """Measure one figure on every system, `rounds` times.
-
-    Raises: FailedError.
-    """
-    for _ in range(rounds):
-        for candidate in candidates:
-            server.flushall()
-            before = cpu_seconds(server)
-            answer = _ask(figure, candidate, url_of(server))
-            yield Measured(figure, candidate, answer, cpu_seconds(server) - before)
-
-
-def _ask(figure: Figure, candidate: Candidate, url: str) -> Answer:
-    request = json.dumps(asdict(replace(figure.request, url=url)))
+def measure(request: Request, candidate: Candidate, server: redis.Redis) -> Answer | str:
+    """Its answer, or what went wrong."""
+    if candidate.failure:
+        return candidate.failure
+    server.flushall()
+    text = json.dumps(asdict(request) | {"url": url_of(server)})
+    process = subprocess.Popen(
+        [*candidate.command, text],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,  # so that what it has started ends with it
+    )
+    limit = LONGEST + request.limit
     try:
-        done = subprocess.run(
-            [candidate.python, "-m", candidate.module, request],
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            check=True,
-        )
+        out, err = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
-        raise FailedError(f"{candidate.name}, {figure.title}: not done within {LONGEST:.0f} s") from None
-    except subprocess.CalledProcessError as error:
-        raise FailedError(f"{candidate.name}, {figure.title}: {error.stderr.strip()[-500:]}") from None
-    return Answer(**json.loads(done.stdout.splitlines()[-1]))
+        return f"not done within {limit:.0f} s"
+    finally:
+        _end(process)
+    lines = out.split("\n")
+    found = [line for line in lines if line.startswith('{"tasks"')]
+    if not found:
+        return f"ended with {process.returncode}: {err.strip()[-300:]}"
+    return Answer(**json.loads(found[-1]))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

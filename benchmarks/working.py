@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from benchmarks.adapter import Handler, Make, Request
-from benchmarks.apart import Apart
+from benchmarks.apart import Apart, Foreign
 
 T = TypeVar("T")
 
@@ -39,7 +39,9 @@ class Working:
             make(request).work(Handler(request.sleep, self._count), self._ended)
         )
 
-    async def until_end(self, second: Apart, *, end_with_it: bool = False, limit: float = math.inf) -> None:
+    async def until_end(
+        self, second: Apart | Foreign, *, end_with_it: bool = False, limit: float = math.inf
+    ) -> None:
         """Wait for the last task, for `limit` seconds, or for the end of the second process if asked to.
 
         Raises: what the worker or the second process failed with.
@@ -53,7 +55,7 @@ class Working:
             if end_with_it and second.has_ended:
                 return
 
-    def check(self, second: Apart) -> None:
+    def check(self, second: Apart | Foreign) -> None:
         """Raise what the worker or the second process failed with, if one did."""
         if self._work.done() and not self._ended.is_set():
             self._work.result()

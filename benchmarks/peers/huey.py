@@ -19,7 +19,9 @@ class Huey(BlockingSystem):
         super().__init__(request)
         needs_one_queue(request)
         logging.disable()
-        self._huey = RedisHuey("bench", url=f"{request.url}?max_connections={request.concurrency + 20}", results=False)
+        self._huey = RedisHuey(
+            "bench", url=f"{request.url}?max_connections={request.concurrency + 20}", results=False
+        )
         self._handler: Handler | None = None
         self._run = self._huey.task(name="run")(self._handle)
 

@@ -94,7 +94,7 @@ func distribution(samples []float64) answer {
 	for _, sample := range samples {
 		a.Seconds += sample
 	}
-	step := max(1, len(samples)/4000)
+	step := max(1, len(samples)/1000)
 	for i := len(samples) - 1; i >= 0; i -= step {
 		a.Samples = append(a.Samples, samples[i])
 	}
