@@ -7,6 +7,7 @@ from typing import Final
 
 WEIGHT: Final = 0.3  # of the newest measurement
 MARGIN: Final = 2.0  # above what is used up during one fetch, on average
+SHORTEST: Final = 1e-6  # seconds between two fetches: below that a rate means nothing
 WORTHWHILE: Final = 0.5  # tasks used up during one fetch, below which none are taken ahead
 
 
@@ -30,11 +31,10 @@ class LookAhead:
 
     def fetched(self, seconds: float, now: float) -> None:
         """A fetch took so long. `now`: seconds of a clock that never goes back."""
-        span = now - self._since
-        if span > 0:
-            self._rate += (self._ended / span - self._rate) * WEIGHT
-            self._fetch += (seconds - self._fetch) * WEIGHT
-            self._ended, self._since = 0, now
+        span = max(now - self._since, SHORTEST)
+        self._rate += (self._ended / span - self._rate) * WEIGHT
+        self._fetch += (seconds - self._fetch) * WEIGHT
+        self._ended, self._since = 0, now
 
     def reset(self) -> None:
         """What was taken ahead had to wait: take no more until tasks end quickly again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asynq_py.server.lookahead import LookAhead
@@ -51,6 +51,7 @@ def test_a_pause_makes_the_next_tasks_count_as_slow() -> None:
     rounds=st.lists(st.tuples(st.integers(0, 50), st.floats(0, 10), st.floats(0, 10))),
     most=st.integers(1, 200),
 )
+@example(rounds=[(1, 0.0, 5e-324)], most=1)
 def test_the_target_stays_within_its_bounds(rounds: list[tuple[int, float, float]], most: int) -> None:
     look_ahead, now = LookAhead(most), 0.0
     for ended, seconds, pause in rounds:
