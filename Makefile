@@ -34,7 +34,7 @@ check: $(READY) ## format, lint, types, layers
 	$(BIN)/pyright
 	$(BIN)/pytest -q tests/test_layers.py
 
-test: $(READY) ## run the tests (REDIS=embedded|redis-server|docker|all chooses the server)
+test: $(READY) ## run the tests (REDIS=embedded|redis-server|docker|sentinel|cluster|all chooses the server)
 	$(BIN)/pytest $(if $(REDIS),--redis=$(REDIS)) $(ARGS)
 
 $(VENV)/.bench: $(READY)

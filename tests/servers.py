@@ -6,8 +6,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,11 +36,36 @@ def why_absent(kind: str) -> str | None:
     return None
 
 
-def plain_client(url: str) -> Redis | RedisCluster:
+def plain_client(url: str, *, decode_responses: bool = False) -> Redis | RedisCluster:
     """A client that is not ours, to seed and to look. Of Sentinel: to the present master."""
     if url.startswith("redis-cluster:"):
-        return RedisCluster.from_url(f"redis://{urlsplit(url).netloc.partition(',')[0]}")
-    return Redis.from_url(master_url(url))
+        return RedisCluster.from_url(_first(url), decode_responses=decode_responses)
+    return Redis.from_url(master_url(url), decode_responses=decode_responses)
+
+
+def blocking_client(url: str) -> redis.Redis | redis.RedisCluster:
+    """The same for plain code."""
+    if url.startswith("redis-cluster:"):
+        return redis.RedisCluster.from_url(_first(url))
+    return redis.Redis.from_url(master_url(url))
+
+
+def _first(url: str) -> str:
+    return f"redis://{urlsplit(url).netloc.partition(',')[0]}"
+
+
+@asynccontextmanager
+async def each_server(client: Redis) -> AsyncGenerator[list[Redis]]:
+    """Clients of all servers there are."""
+    if not isinstance(client, RedisCluster):
+        yield [client]
+        return
+    await client.initialize()
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(Redis(host=node.host, port=int(node.port)))
+            for node in client.get_nodes()
+        ]
 
 
 def master_url(url: str) -> str:
@@ -48,7 +73,7 @@ def master_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme != "redis-sentinel":
         return url
-    with redis.Redis.from_url(f"redis://{parts.netloc.partition(',')[0]}") as sentinel:
+    with redis.Redis.from_url(_first(url)) as sentinel:
         _, port = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", topologies.MASTER_NAME)
     return f"redis://127.0.0.1:{int(port)}/0"
 

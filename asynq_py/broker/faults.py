@@ -21,6 +21,8 @@ _TRANSIENT: Final = frozenset(
 # While its slot moves, a script that runs into a key which has gone already ends there, half-done.
 _HALF_MOVED: Final = "attempted to access a non local key"
 _DENIED: Final = frozenset(("NOAUTH", "WRONGPASS", "NOPERM"))
+# In a script it is told in words, other ones in Valkey.
+_DENIED_WITHIN: Final = ("The user executing the script can't", "ACL failure in script")
 
 
 def code(error: RedisError) -> str:
@@ -37,7 +39,7 @@ def translated(reply: Any) -> Any:
         error: AsynqError = BrokerUnavailableError(f"Redis cannot serve now ({reason}): {text}")
     elif _HALF_MOVED in text:
         error = BrokerUnavailableError(f"Redis cannot serve now, a slot is moving: {text}", maybe_done=True)
-    elif reason in _DENIED:
+    elif reason in _DENIED or any(words in text for words in _DENIED_WITHIN):
         error = BrokerError(f"Redis denies access ({reason}): {text}")
     else:
         error = BrokerError(f"Redis refused a command: {text}")

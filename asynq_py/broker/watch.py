@@ -45,10 +45,10 @@ class Watch:
                 found = await connection.read_response(disconnect_on_error=False) is not None
             self._connection, connection = connection, None
         except ResponseError as error:
-            self._connector.distrust()  # moved, perhaps, or its master demoted
+            self._connector.distrust(error)  # moved, perhaps, or its master demoted
             raise translated(error) from error
         except (RedisError, OSError, TimeoutError) as error:
-            self._connector.distrust()
+            self._connector.distrust(error)
             raise unreachable(self._connector, error) from error
         finally:
             if connection is not None:

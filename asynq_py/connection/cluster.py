@@ -57,7 +57,7 @@ class Cluster:
 
     def moved(self, slot: int, address: Address) -> None:
         """A node said who has a slot now. It is hardly the only one that moved."""
-        if self._owners:
+        if self._owners and address.host:
             self._owners[slot] = address
         self._is_stale = True
 
@@ -71,6 +71,7 @@ class Cluster:
             return random.choice(tuple(self.masters))
         owner = self._owners[slot]
         if owner is None:
+            self.distrust()
             raise NoConnection(f"no node has slot {slot}")
         return owner
 
@@ -142,8 +143,9 @@ class Cluster:
         raise failure
 
     def _candidates(self) -> Iterator[list[Address]]:
-        known = random.sample(tuple(self._known), len(self._known))
-        remaining = iter(dict.fromkeys((*known, *self._seeds)))
+        # masters hear of changes first
+        masters = random.sample(tuple(self.masters), len(self.masters))
+        remaining = iter(dict.fromkeys((*masters, *self._known, *self._seeds)))
         while some := list(islice(remaining, ASKED_AT_ONCE)):
             yield some
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import MovedError
 
 from asynq_py.connection.cluster import Cluster
-from asynq_py.connection.node import EmbeddedNode
+from asynq_py.connection.node import Address, EmbeddedNode
 from asynq_py.connection.source import RedisSource, place_of
 
 
@@ -33,9 +34,11 @@ class Connector:
             return await self._place.connect(name, key=key)
         return await self._place.connect(name)
 
-    def distrust(self) -> None:
+    def distrust(self, error: BaseException) -> None:
         """Look anew for where keys live, before the next connection: the last one broke or was refused."""
         if isinstance(self._place, Cluster):
+            if isinstance(error, MovedError):
+                self._place.moved(error.slot_id, Address(error.host, error.port))
             self._place.distrust()
 
     async def aclose(self) -> None:

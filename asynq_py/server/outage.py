@@ -15,7 +15,7 @@ from asynq_py.errors import BrokerError, BrokerUnavailableError
 logger = logging.getLogger(__name__)
 
 SHORTEST_PAUSE = 0.05
-LONGEST_PAUSE = 2.0
+LONGEST_PAUSE = 1.0  # so that work goes on within two seconds of Redis being back
 
 
 class Outage:
@@ -45,7 +45,7 @@ class Outage:
 
 
 class Backoff:
-    """Pauses that grow from 50 ms to 2 s, with full jitter, until something works again."""
+    """Pauses that grow from 50 ms to 1 s, with full jitter, until something works again."""
 
     def __init__(self) -> None:
         self._longest = SHORTEST_PAUSE

@@ -22,6 +22,7 @@ from asynq_py import (
 from tests.clock import ManualClock
 from tests.eventually import eventually
 from tests.proxy import Cut, Fault, Hold, Lose, Proxy
+from tests.servers import plain_client
 from tests.state import NOW, NOW_NS, State, dump, kept, seed, state
 
 SINCE = {"pending_since": NOW_NS}
@@ -134,12 +135,12 @@ async def test_headers_are_stored_as_they_are(client: Client, redis: Redis) -> N
     assert await dump(redis) == pending(headers=headers)
 
 
-async def test_options_given_last_win_and_none_brings_the_default_back(client: Client, redis: Redis) -> None:
+async def test_options_given_last_win_and_none_takes_nothing_away(client: Client, redis: Redis) -> None:
     task = Task("t", queue="low", task_id="z", max_retry=1, timeout=5, retention=60)
 
     await client.enqueue(task, queue="q", task_id="a", max_retry=2, timeout=None)
 
-    assert await dump(redis) == pending(retry=2, retention=60)
+    assert await dump(redis) == pending(retry=2, timeout=5, retention=60)
 
 
 async def test_of_process_at_and_process_in_the_later_given_wins(client: Client, redis: Redis) -> None:
@@ -485,7 +486,7 @@ async def test_closing_writes_what_is_under_way(redis_url: str, redis: Redis) ->
 
 
 async def test_a_live_redis_client_is_borrowed_and_never_closed(redis_url: str) -> None:
-    async with Redis.from_url(redis_url, decode_responses=True) as theirs:
+    async with plain_client(redis_url, decode_responses=True) as theirs:
         async with Client(theirs) as client:
             await client.enqueue(Task("t", b"\xff"), queue="q", task_id="a")
 

@@ -5,7 +5,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import redis as driver
 
 from asynq_py import (
     BrokerUnavailableError,
@@ -15,10 +14,11 @@ from asynq_py import (
     TaskIDConflictError,
     TaskInfo,
 )
+from tests.servers import blocking_client
 
 
 def pending(url: str, queue: str = "q") -> int:
-    with driver.Redis.from_url(url) as redis:
+    with blocking_client(url) as redis:
         length = redis.llen(f"asynq:{{{queue}}}:pending")
         assert isinstance(length, int)
         return length

@@ -14,14 +14,15 @@ from asynq_py.wire.keys import QueueKeys
 from tests.books import Books, books, books_become
 from tests.eventually import eventually
 from tests.proxy import Proxy
+from tests.servers import master_url
 
 
 async def test_outcomes_wait_while_redis_is_away_and_are_written_when_it_is_back(
-    redis_url: str, redis: Redis, client: Client, caplog: pytest.LogCaptureFixture
+    one_server: str, redis: Redis, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     ran: Counter[str] = Counter()
     all_run = asyncio.Barrier(3)
-    async with Proxy(redis_url) as proxy:
+    async with Proxy(master_url(one_server)) as proxy:
 
         async def handler(task: ActiveTask) -> None:
             ran[task.id] += 1

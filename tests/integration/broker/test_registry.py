@@ -84,6 +84,7 @@ async def test_a_queue_is_paused_once_and_its_time_kept(registry: Registry, redi
     assert await dump(redis) == {}
 
 
+@pytest.mark.usefixtures("one_server")  # a Cluster tells of one node only
 async def test_cancel_tells_how_many_servers_heard_it(registry: Registry, redis: Redis) -> None:
     assert await registry.cancel("a") == 0
     async with redis.pubsub() as channel:

@@ -16,6 +16,7 @@ from asynq_py import Handler, Inspector, Server, ServerOptions
 from tests.books import Books, books, books_become
 from tests.clock import ManualClock
 from tests.eventually import eventually
+from tests.servers import each_server
 from tests.state import NOW
 
 
@@ -51,7 +52,8 @@ def subscribed(redis: Redis) -> Callable[[], Awaitable[object]]:
     """Wait until exactly one server listens for cancelations."""
 
     async def count() -> int:
-        return int((await redis.pubsub_numsub("asynq:cancel"))[0][1])
+        async with each_server(redis) as servers:
+            return sum([(await server.pubsub_numsub("asynq:cancel"))[0][1] for server in servers])
 
     return lambda: eventually(count, lambda listening: listening == 1)
 
@@ -65,17 +67,21 @@ async def login_with(redis: Redis, redis_url: str) -> AsyncGenerator[LoginWith]:
     """Make a Redis user of the given rights, and a URL that logs in as that user."""
 
     async def login_with(*rules: str) -> str:
-        await redis.acl_setuser(
-            "tester",
-            enabled=True,
-            passwords=["+secret"],
-            keys=["*"],
-            channels=["*"],
-            commands=rules,
-            reset=True,
-        )
+        async with each_server(redis) as servers:
+            for server in servers:
+                await server.acl_setuser(
+                    "tester",
+                    enabled=True,
+                    passwords=["+secret"],
+                    keys=["*"],
+                    channels=["*"],
+                    commands=rules,
+                    reset=True,
+                )
         parts = urlsplit(redis_url)
         return urlunsplit(parts._replace(netloc=f"tester:secret@{parts.netloc}"))
 
     yield login_with
-    await redis.acl_deluser("tester")
+    async with each_server(redis) as servers:
+        for server in servers:
+            await server.acl_deluser("tester")

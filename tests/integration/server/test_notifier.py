@@ -13,6 +13,7 @@ from tests.books import Books, books_become
 from tests.eventually import eventually
 from tests.integration.server.conftest import LoginWith
 from tests.proxy import Proxy
+from tests.servers import each_server
 from tests.state import message_of
 
 NEVER = 100_000.0  # seconds between looks
@@ -26,7 +27,9 @@ async def idle(redis: Redis, queues: int = 1) -> None:
     """Wait until a server waits at so many queues."""
 
     async def waiting() -> int:
-        return sum("b" in entry["flags"] and entry["cmd"] == "blmove" for entry in await redis.client_list())
+        async with each_server(redis) as servers:
+            entries = [entry for server in servers for entry in await server.client_list()]
+        return sum("b" in entry["flags"] and entry["cmd"] == "blmove" for entry in entries)
 
     await eventually(waiting, lambda count: count == queues)
 

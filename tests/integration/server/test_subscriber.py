@@ -13,6 +13,7 @@ from tests.books import Books, books_become
 from tests.eventually import eventually
 from tests.integration.server.conftest import LoginWith
 from tests.proxy import Proxy
+from tests.servers import each_server
 
 Subscribed = Callable[[], Awaitable[object]]
 
@@ -25,7 +26,8 @@ async def test_a_server_listens_again_after_its_connection_broke(
     proxy: Proxy, redis: Redis, client: Client, inspector: Inspector, subscribed: Subscribed
 ) -> None:
     async def listening() -> int:
-        return int((await redis.pubsub_numsub("asynq:cancel"))[0][1])
+        async with each_server(redis) as servers:
+            return sum([(await server.pubsub_numsub("asynq:cancel"))[0][1] for server in servers])
 
     await client.enqueue(Task("t", task_id="a"))
     async with Server(proxy.url, for_ever, shutdown_timeout=0):

@@ -1,0 +1,143 @@
+"""The smallest rights that client and worker can do with, as listed in `docs/guide/connecting.md`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any, Protocol, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+from redis.asyncio import Redis
+
+from asynq_py import ActiveTask, Client, Inspector, RetryLater, Server, SkipRetry, Task
+from asynq_py.errors import BrokerError
+from tests.books import Books, books_become
+from tests.eventually import eventually
+from tests.servers import each_server
+
+GUIDE = Path(__file__).parents[2] / "docs/guide/connecting.md"
+
+
+def rules(user: str) -> list[str]:
+    """What the guide gives a user, by name."""
+    text = re.search(rf"^user {user} (.*?)^(?:user|```)", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert text
+    return [rule for rule in text[1].replace("\\\n", " ").split() if not rule.startswith(">")]
+
+
+class As(Protocol):
+    async def __call__(self, user: str) -> str: ...
+
+
+@pytest.fixture
+async def as_user(redis: Redis, redis_url: str) -> AsyncGenerator[As]:
+    """Make a user as the guide says, and a URL that logs in as that user."""
+    made: set[str] = set()
+
+    async def as_user(user: str) -> str:
+        made.add(user)
+        async with each_server(redis) as servers:
+            for server in servers:
+                await cast(Any, server).execute_command(
+                    "ACL", "SETUSER", user, "reset", ">secret", *rules(user)
+                )
+        parts = urlsplit(redis_url)
+        return urlunsplit(parts._replace(netloc=f"{user}:secret@{parts.netloc}"))
+
+    yield as_user
+    async with each_server(redis) as servers:
+        for server in servers:
+            await server.acl_deluser(*made)
+
+
+async def handler(task: ActiveTask) -> None:
+    match task.type:
+        case "fails":
+            raise OSError("text")
+        case "skips":
+            raise SkipRetry("text")
+        case "waits":
+            raise RetryLater(60)
+        case _:
+            await task.write_result(b"result")
+
+
+async def test_client_and_worker_do_all_they_must(as_user: As, redis: Redis) -> None:
+    async with (
+        Client(await as_user("asynq-client")) as client,
+        Server(await as_user("asynq-worker"), handler),
+    ):
+        await client.enqueue(Task("ends"), task_id="done")
+        await client.enqueue(Task("ends"), task_id="kept", retention=60)
+        await client.enqueue(Task("ends"), task_id="unique", unique=60)
+        await client.enqueue(Task("ends"), task_id="soon", process_in=1)
+        await client.enqueue(Task("ends"), task_id="group", group="g")
+        for kind in ("fails", "skips", "waits"):
+            await client.enqueue(Task(kind), task_id=kind)
+        wanted = Books(
+            retry={"fails", "waits"},
+            archived={"skips"},
+            completed={"kept"},
+            processed=6,
+            failed=2,
+            strays={"group"},
+        )
+        await books_become(redis, wanted)
+
+
+async def test_a_worker_is_woken_and_cancels_and_leaves_no_denial_in_the_log(
+    as_user: As, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = await as_user("asynq-worker")
+
+    async def subscribed() -> int:
+        async with each_server(redis) as servers:
+            return sum([(await server.pubsub_numsub("asynq:cancel"))[0][1] for server in servers])
+
+    async def blocked() -> int:
+        async with each_server(redis) as servers:
+            return sum([(await server.info("clients"))["blocked_clients"] for server in servers])
+
+    async with Server(url, handler):
+        await eventually(subscribed)
+        await eventually(blocked)
+    async with each_server(redis) as servers:
+        denied = [
+            entry
+            for server in servers
+            for entry in await server.acl_log()
+            if entry["username"] == "asynq-worker"
+        ]
+    assert denied == []
+    assert "denies" not in caplog.text
+
+
+async def test_a_client_cannot_take_tasks_nor_look_at_them(as_user: As, redis: Redis) -> None:
+    url = await as_user("asynq-client")
+    async with Inspector(url) as inspector:
+        with pytest.raises(BrokerError, match=r"denies access \(NOPERM\)"):
+            await inspector.queues()
+        with pytest.raises(BrokerError, match="denies access"):
+            await inspector.task_info("default", "a")
+        with pytest.raises(BrokerError, match=r"denies access \(NOPERM\)"):
+            await inspector.cancel_processing("a")
+
+
+async def test_a_worker_cannot_ask_others_to_cancel(as_user: As) -> None:
+    async with Inspector(await as_user("asynq-worker")) as inspector:
+        with pytest.raises(BrokerError, match=r"denies access \(NOPERM\)"):
+            await inspector.cancel_processing("a")
+
+
+async def test_a_durable_client_needs_one_right_more(as_user: As) -> None:
+    async with Client(await as_user("asynq-client"), durability="replica", replica_timeout=0.1) as client:
+        with pytest.raises(BrokerError, match=r"denies access \(NOPERM\).*wait"):
+            await client.enqueue(Task("t"))
+
+
+async def test_a_wrong_password_ends_a_server_at_once(as_user: As) -> None:
+    url = (await as_user("asynq-worker")).replace("secret", "wrong")
+    with pytest.raises(BrokerError, match="denies access"):
+        await Server(url, handler).serve()
