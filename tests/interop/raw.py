@@ -24,7 +24,8 @@ async def value_bytes(redis: Redis, key: str) -> bytes:
 
 
 async def keys(redis: Redis, pattern: str) -> list[str]:
-    return [key if isinstance(key, str) else key.decode() for key in await redis.keys(pattern)]
+    # not KEYS, which asks one node of a Cluster only
+    return [key if isinstance(key, str) else key.decode() async for key in redis.scan_iter(pattern)]
 
 
 async def lease(redis: Redis, task_id: str, queue: str = "default") -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from redis.asyncio import Redis
 
@@ -10,31 +12,31 @@ from tests.books import Books, books, books_become, message
 from tests.eventually import eventually
 from tests.interop.peer import GoPeer
 from tests.interop.script import does, in_process
-from tests.interop.worker import Worker
+from tests.interop.worker import Event, Worker
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
 LATER = 3600.0
 
 
-async def _ready_to_cancel(redis: Redis, worker: Worker, task_id: str, *, listeners: int = 1) -> None:
-    """The task runs, and every server hears cancelations: those who do not listen yet miss the message."""
+async def _cancel(cancel: Callable[[], Awaitable[object]], worker: Worker, task_id: str) -> Event:
+    """Ask until the handler has ended: who does not listen yet misses the message."""
     await worker.events.wait("start", task_id)
 
-    async def count() -> int:
-        ((_, heard_by),) = await redis.pubsub_numsub("asynq:cancel")
-        return int(heard_by)
+    async def ask() -> bool:
+        await cancel()
+        return bool(worker.events.named("end", task_id))
 
-    await eventually(count, lambda found: found == listeners)
+    await eventually(ask)
+    return await worker.events.wait("end", task_id)
 
 
 async def test_go_cancels_a_task_that_python_runs(any_go: GoPeer, redis: Redis) -> None:
     await any_go.enqueue("t", does("wait"), task_id="a")
 
     async with in_process(any_go.url, retry_delay=LATER) as python:
-        await _ready_to_cancel(redis, python, "a")
-        await any_go.inspect("CancelProcessing", "a")
-        assert (await python.events.wait("end", "a")).cause == "cancelled"
+        ended = await _cancel(lambda: any_go.inspect("CancelProcessing", "a"), python, "a")
+        assert ended.cause == "cancelled"
         await books_become(redis, Books(retry={"a"}, processed=1, failed=1))
 
     assert (await message(redis, "a")).retried == 1
@@ -44,9 +46,8 @@ async def test_python_cancels_a_task_that_go_runs(any_go: GoPeer, client: Client
     await client.enqueue(Task("t", does("wait")), task_id="a")
 
     async with any_go.serve(retry_delay=LATER) as worker, Inspector(any_go.url) as inspector:
-        await _ready_to_cancel(redis, worker, "a")
-        await inspector.cancel_processing("a")
-        assert (await worker.events.wait("end", "a")).cause == "context canceled"
+        ended = await _cancel(lambda: inspector.cancel_processing("a"), worker, "a")
+        assert ended.cause == "context canceled"
         await books_become(redis, Books(retry={"a"}, processed=1, failed=1))
 
     stored = await message(redis, "a")
@@ -68,9 +69,7 @@ async def test_a_cancelation_reaches_the_one_server_of_a_mixed_fleet_that_runs_t
         Inspector(go.url) as inspector,
     ):
         fleet: dict[str, Worker] = {"Python": python, "Go": worker}
-        await _ready_to_cancel(redis, fleet[runner], "a", listeners=2)
-        await inspector.cancel_processing("a")
-        await fleet[runner].events.wait("end", "a")
+        await _cancel(lambda: inspector.cancel_processing("a"), fleet[runner], "a")
         await books_become(
             redis,
             Books(active=await _others(redis, queue), retry={"a"}, processed=1, failed=1),

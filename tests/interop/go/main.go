@@ -54,10 +54,14 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// connection turns the URLs that asynq_py takes into Go's options: unix://PATH or redis://HOST:PORT/DB.
+// connection turns the URLs that asynq_py takes into Go's options. Go itself has no word for a cluster.
 func connection(url string) asynq.RedisConnOpt {
 	if path, ok := strings.CutPrefix(url, "unix://"); ok {
 		return asynq.RedisClientOpt{Network: "unix", Addr: path}
+	}
+	if nodes, ok := strings.CutPrefix(url, "redis-cluster://"); ok {
+		nodes, _, _ = strings.Cut(nodes, "/")
+		return asynq.RedisClusterClientOpt{Addrs: strings.Split(nodes, ",")}
 	}
 	opt, err := asynq.ParseRedisURI(url)
 	if err != nil {
