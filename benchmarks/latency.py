@@ -56,7 +56,10 @@ def idle_latency(make: Make, request: Request) -> Answer:
 
 
 def load(make: Make, request: Request) -> Answer:
-    """Tasks that arrive at `rate`, whatever the system does: due → handler started."""
+    """Tasks that arrive at `rate`, whatever the system does: due → handler started.
+
+    They arrive every two milliseconds, some together; a second process that is behind hands in all due ones.
+    """
     acks, ack = os.pipe()
     tasks = int(request.rate * request.limit)
     tick = max(TICK, 1 / request.rate)
@@ -64,13 +67,17 @@ def load(make: Make, request: Request) -> Answer:
     async def hand_in(system: System) -> None:
         await system.enqueue(payload_of(request.size))
         os.read(acks, 1)
-        started, handed = time.perf_counter() + tick, 0
+        started, ticks, handed = time.perf_counter() + tick, 0, 0
         while handed < tasks:
-            due = started + handed / request.rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            some = [payload_of(request.size, due)] * min(tasks - handed, max(1, round(request.rate * tick)))
-            await system.store(some)
-            handed += len(some)
+            await asyncio.sleep(max(0.0, started + ticks * tick - time.perf_counter()))
+            some: list[bytes] = []
+            while handed < tasks and started + ticks * tick <= time.perf_counter():
+                due, ticks = started + ticks * tick, ticks + 1
+                share = min(tasks, round(ticks * tick * request.rate)) - handed
+                some += [payload_of(request.size, due)] * share
+                handed += share
+            if some:
+                await system.store(some)
         await asyncio.sleep(GRACE)
 
     samples: list[float] = []

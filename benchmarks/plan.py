@@ -11,6 +11,7 @@ from benchmarks.candidates import BARE, OURS, Candidate
 
 Unit = Literal["tasks/s", "ms", "idle"]
 MILLION = 1_000_000
+LEAST = 5  # tasks for each slot: of fewer, all would be under way before the first ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +114,8 @@ def figures() -> list[Figure]:
         ),
         Figure(
             key="1MB",
-            title="drain, 1 MB payloads, c=100",
-            request=replace(drain, size=1_000_000),
+            title="drain, 1 MB payloads, c=10",
+            request=replace(drain, size=1_000_000, concurrency=10),
             cap=150,
             on="quick",
             is_quick=False,
@@ -166,7 +167,8 @@ def sized(figure: Figure, candidate: Candidate, seconds: float) -> Request:
     if request.figure in ("enqueue_batch", "enqueue_together"):
         pace *= 3
     tasks = int(min(pace, figure.cap) * seconds)
-    return replace(request, tasks=max(100, tasks - tasks % 100))
+    least = max(100, LEAST * request.concurrency)
+    return replace(request, tasks=max(least, tasks - tasks % 100))
 
 
 def order(

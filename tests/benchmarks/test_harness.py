@@ -34,7 +34,7 @@ def test_a_run_without_peers_leaves_turns_and_a_report(tmp_path: Path) -> None:
 
     found = read(tmp_path)
     assert {(turn.system, turn.error) for turn in found.turns} == {("asynq-py", ""), ("bare loop", "")}
-    assert all(turn.answer and turn.answer.tasks == 100 for turn in found.turns)
+    assert all(turn.answer and turn.answer.tasks == 500 for turn in found.turns)
     assert "drain, 10 ms, c=100" in (tmp_path / "report.md").read_text()
 
 

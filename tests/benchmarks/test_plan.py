@@ -35,8 +35,8 @@ def test_slow_systems_get_fewer_tasks_and_none_gets_no_task() -> None:
     drain = next(figure for figure in figures() if figure.key == "c100")
 
     assert sized(drain, OURS, 2.0).tasks == 2 * OURS.handle
-    assert sized(drain, SLOW, 2.0).tasks == 200
-    assert sized(drain, SLOW, 0.01).tasks == 100
+    assert sized(drain, SLOW, 7.0).tasks == 700
+    assert sized(drain, SLOW, 0.01).tasks == 5 * drain.request.concurrency
 
 
 def test_no_figure_is_named_twice() -> None:

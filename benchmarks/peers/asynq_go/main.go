@@ -80,11 +80,11 @@ func main() {
 		s.start("fill")
 		a = s.drain()
 	case "enqueue_singly":
-		a = s.timed(func(n int) { s.store(n, 1, s.payload(0)) })
+		a = s.timed(1)
 	case "enqueue_together":
-		a = s.timed(func(n int) { s.store(n, 100, s.payload(0)) })
+		a = s.timed(100)
 	case "enqueue_batch":
-		a = s.timed(func(n int) { s.store(n, 200, s.payload(0)) })
+		a = s.timed(200)
 	case "idle":
 		a = s.idle()
 	case "idle_latency":
@@ -123,26 +123,35 @@ func (s *system) enqueue(payload []byte, options ...asynq.Option) {
 	check(err)
 }
 
-// store hands in n tasks from that many goroutines.
-func (s *system) store(n, callers int, payload []byte) {
+// store hands in the tasks from that many goroutines.
+func (s *system) store(payloads [][]byte, callers int) {
 	var handed atomic.Int64
 	var group sync.WaitGroup
-	for range min(callers, n) {
+	for range min(callers, len(payloads)) {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			for handed.Add(1) <= int64(n) {
-				s.enqueue(payload)
+			for n := handed.Add(1); n <= int64(len(payloads)); n = handed.Add(1) {
+				s.enqueue(payloads[n-1])
 			}
 		}()
 	}
 	group.Wait()
 }
 
-func (s *system) timed(store func(n int)) answer {
-	store(min(200, s.request.Tasks)) // connects
+func same(n int, payload []byte) [][]byte {
+	payloads := make([][]byte, n)
+	for i := range payloads {
+		payloads[i] = payload
+	}
+	return payloads
+}
+
+func (s *system) timed(callers int) answer {
+	s.store(same(min(200, s.request.Tasks), s.payload(0)), callers) // connects
+	payloads := same(s.request.Tasks, s.payload(0))
 	first := s.look()
-	store(s.request.Tasks)
+	s.store(payloads, callers)
 	return between(first, s.look(), s.request.Tasks)
 }
 

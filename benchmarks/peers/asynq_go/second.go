@@ -37,7 +37,7 @@ func (s *system) second(role string) {
 	ack := make([]byte, 1)
 	switch role {
 	case "fill":
-		s.store(r.Tasks+warmOf(r)+r.Backlog, 200, s.payload(0))
+		s.store(same(r.Tasks+warmOf(r)+r.Backlog, s.payload(0)), 200)
 	case "idle_latency":
 		ends := time.Now().Add(time.Hour)
 		for n := range r.Tasks + 3 {
@@ -58,12 +58,17 @@ func (s *system) second(role string) {
 		_, _ = os.Stdin.Read(ack)
 		tick := max(0.002, 1/r.Rate)
 		started, total := now()+tick, int(r.Rate*r.Limit)
-		for handed := 0; handed < total; {
-			due := started + float64(handed)/r.Rate
-			time.Sleep(time.Duration((due - now()) * float64(time.Second)))
-			n := min(total-handed, max(1, int(r.Rate*tick+0.5)))
-			s.store(n, 200, s.payload(due))
-			handed += n
+		for ticks, handed := 0, 0; handed < total; {
+			time.Sleep(time.Duration((started + float64(ticks)*tick - now()) * float64(time.Second)))
+			var some [][]byte
+			for handed < total && started+float64(ticks)*tick <= now() {
+				due := s.payload(started + float64(ticks)*tick)
+				ticks++
+				for share := min(total, int(float64(ticks)*tick*r.Rate+0.5)); handed < share; handed++ {
+					some = append(some, due)
+				}
+			}
+			s.store(some, 64)
 		}
 		time.Sleep(12 * time.Second)
 	}
