@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -74,8 +75,8 @@ def master_url(url: str) -> str:
     if parts.scheme != "redis-sentinel":
         return url
     with redis.Redis.from_url(_first(url)) as sentinel:
-        _, port = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", topologies.MASTER_NAME)
-    return f"redis://127.0.0.1:{int(port)}/0"
+        found: Any = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", topologies.MASTER_NAME)
+    return f"redis://127.0.0.1:{int(found[1])}/0"
 
 
 @contextmanager

@@ -158,8 +158,9 @@ class Lane(Sender):
                 replies[place] = answer[0]
 
     async def _connected(self) -> AbstractConnection:
-        if self._connection is not None and await _is_clean(self._connection):
-            return self._connection
+        connection = self._connection
+        if connection is not None and await _is_clean(connection) and await self._place.keeps(connection):
+            return connection
         await self._disconnect()
         self._connection = await self._place.connect(self._name)
         return self._connection

@@ -17,6 +17,7 @@ from asynq_py.connection import Connector
 from asynq_py.wire.keys import QueueKeys
 
 BLOCK: Final = 5.0  # seconds one call waits; an answer of "nothing" shows that the connection lives
+BLOCK_BRIEFLY: Final = 1.0  # the same where only Sentinel knows that it waits at an old master
 ANSWER: Final = 3.0  # seconds after which an answer that is due will not come any more
 
 
@@ -29,7 +30,9 @@ class Watch:
         self._connection: AbstractConnection | None = None
 
     async def has_work(self) -> bool:
-        """Return True as soon as a task is pending, False after 5 s without one. A paused queue counts, too.
+        """Return True as soon as a task is pending, False after some seconds without one.
+
+        A paused queue counts, too.
 
         May be cancelled: the connection is dropped then, and nothing else is lost.
 
@@ -38,10 +41,13 @@ class Watch:
         connection: AbstractConnection | None = None
         try:
             pending = self._pending
+            seconds = min(BLOCK, BLOCK_BRIEFLY) if self._connector.is_watched else BLOCK
+            if self._connection is not None and not await self._connector.keeps(self._connection):
+                await self.aclose()
             connection = self._connection or await self._connector.connect("asynq-py:watch", key=pending)
             self._connection = None  # until it is known to be in order again
-            await connection.send_command("BLMOVE", pending, pending, "RIGHT", "RIGHT", BLOCK)
-            async with asyncio.timeout(BLOCK + ANSWER):
+            await connection.send_command("BLMOVE", pending, pending, "RIGHT", "RIGHT", seconds)
+            async with asyncio.timeout(seconds + ANSWER):
                 found = await connection.read_response(disconnect_on_error=False) is not None
             self._connection, connection = connection, None
         except ResponseError as error:

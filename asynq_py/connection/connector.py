@@ -7,6 +7,7 @@ from redis.exceptions import MovedError
 
 from asynq_py.connection.cluster import Cluster
 from asynq_py.connection.node import Address, EmbeddedNode
+from asynq_py.connection.sentinel import Sentinels
 from asynq_py.connection.source import RedisSource, place_of
 
 
@@ -33,6 +34,15 @@ class Connector:
         if isinstance(self._place, Cluster):
             return await self._place.connect(name, key=key)
         return await self._place.connect(name)
+
+    @property
+    def is_watched(self) -> bool:
+        """Is there a Sentinel, so that at any time another server may be the right one?"""
+        return isinstance(self._place, Sentinels)
+
+    async def keeps(self, connection: AbstractConnection) -> bool:
+        """Would a new connection lead to the same server? In a Cluster the nodes say so themselves."""
+        return not isinstance(self._place, Sentinels) or await self._place.keeps(connection)
 
     def distrust(self, error: BaseException) -> None:
         """Look anew for where keys live, before the next connection: the last one broke or was refused."""

@@ -33,6 +33,10 @@ class Place(Protocol):
         """Open a connection that Redis lists under `name`. Raises: the driver's errors."""
         ...
 
+    async def keeps(self, connection: AbstractConnection) -> bool:
+        """Would a new connection lead to the same server?"""
+        ...
+
 
 # What we set on every connection, whoever configured it: we own each decision to send again, time whole
 # exchanges ourselves, and read raw bytes.
@@ -76,6 +80,9 @@ class Node:
     async def connect(self, name: str | None) -> AbstractConnection:
         """As Place; without a name, too."""
         return await self._open(self._settings, name)
+
+    async def keeps(self, connection: AbstractConnection) -> bool:
+        return True
 
     async def _open(self, settings: Mapping[str, Any], name: str | None) -> AbstractConnection:
         connection = self._kind(**{**settings, **_OURS, "retry": Retry(NoBackoff(), 0), "client_name": name})

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import NoPermissionError, RedisError
 
 from asynq_py.connection.node import Address, Node
 
+LOOK: Final = 1.0  # seconds between two looks whether the master is still the same
+LOOK_AFTER_SILENCE: Final = 10.0  # the same when no sentinel answers: commands must not wait for that often
 ANSWER: Final = 1.0  # seconds given to all sentinels together, and then to the master's greeting
 
 
 class Sentinels:
-    """The master of one name, wherever it is just now. Nothing is remembered from one connection to the next.
+    """The master of one name, wherever it is just now. Each new connection asks for it; and while there are
+    some, whoever uses one asks once per second in all, since an old master may live on for a while.
 
     `sentinels`: each of them. `servers`: how to reach the servers; its own address does not count.
     """
@@ -27,6 +31,8 @@ class Sentinels:
         self._name = master_name
         self._servers = servers
         self.timeout = servers.timeout
+        self._known: Address | None = None
+        self._look_at = 0.0
 
     async def connect(self, name: str) -> AbstractConnection:
         address = await self._master()
@@ -37,7 +43,18 @@ class Sentinels:
             except BaseException:
                 await connection.disconnect(nowait=True)
                 raise
+        self._known = address
         return connection
+
+    async def keeps(self, connection: AbstractConnection) -> bool:
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + LOOK
+            try:
+                self._known = await self._master()
+            except (RedisError, OSError):
+                self._look_at = now + LOOK_AFTER_SILENCE
+        return not isinstance(connection, Connection) or (connection.host, connection.port) == self._known
 
     def __str__(self) -> str:
         return f"master {self._name!r} of sentinels {', '.join(map(_address, self._sentinels))}"
@@ -87,9 +104,10 @@ class Sentinels:
         """Sentinels may be behind: what they call the master may be a replica by now, or not yet promoted."""
         try:
             await connection.send_command("ROLE")
-            role = (await connection.read_response())[0]
+            reply: Any = await connection.read_response()
         except NoPermissionError:
             return  # we may not ask; a write to a replica is refused all the same
+        role = reply[0]
         if role != b"master":
             raise NoConnection(f"{address} is a {role.decode()}, not the master")
 

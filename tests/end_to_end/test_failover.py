@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.asyncio.sentinel import Sentinel
 
 from asynq_py import ActiveTask, Client, EnqueueError, Server, Task
-from asynq_py.errors import BrokerUnavailableError
+from asynq_py.errors import BrokerError, BrokerUnavailableError
 from tests import topologies
 from tests.eventually import eventually
 from tests.topologies import Nodes, Process, Watched
@@ -119,14 +121,46 @@ def _promoted(watched: Watched) -> bool:
     return any(_is_master(server) for server in watched.servers[1:])
 
 
-async def test_a_failover_asked_for_moves_everybody_to_the_new_master(watched: Watched) -> None:
-    """The old master lives on as a replica: READONLY, and blocked commands end with UNBLOCKED."""
-    load = Load("default")
+async def test_a_failover_asked_for_moves_everybody_to_the_new_master_at_once(watched: Watched) -> None:
+    """The old master lives on, and takes writes until Sentinel demotes it, some ten seconds later."""
+    old, load = watched.servers[0], Load("default")
     async with load.on(watched.url):
         await load.goes_on()
         await asyncio.to_thread(watched.sentinels[0].call, "SENTINEL", "FAILOVER", topologies.MASTER_NAME)
-        await eventually(lambda: asyncio.to_thread(lambda: not _is_master(watched.servers[0])), within=40)
+        await eventually(lambda: asyncio.to_thread(lambda: watched.master is not old), within=40)
+        new = await asyncio.to_thread(lambda: watched.master)
+        await eventually(lambda: asyncio.to_thread(_lanes, new), lambda lanes: len(lanes) == 3, within=7)
+        assert old.role == "master"  # nobody had to be told off
         await load.goes_on()
+
+
+def _lanes(process: Process) -> set[bytes]:
+    """The lanes that are used all the time, as far as they are connected."""
+    return set(re.findall(rb"name=asynq-py:(client|fetch|outcomes)", process.call("CLIENT", "LIST")))
+
+
+async def test_sentinels_may_have_a_password_of_their_own(watched: Watched) -> None:
+    for sentinel in watched.sentinels:
+        sentinel.call("ACL", "SETUSER", "ours", "reset", "on", ">secret", "+@all")
+        sentinel.call("ACL", "SETUSER", "default", "off")
+
+    async with Client(f"{watched.url}&sentinel_username=ours&sentinel_password=secret") as client:
+        await client.enqueue(Task("t"))
+    async with Client(watched.url) as client:
+        with pytest.raises(BrokerError, match="denies access"):
+            await client.enqueue(Task("t"))
+
+
+async def test_a_live_client_made_by_sentinel_is_borrowed(watched: Watched) -> None:
+    addresses = [("127.0.0.1", sentinel.port) for sentinel in watched.sentinels]
+    manager = Sentinel(addresses)  # type: ignore[no-untyped-call]
+    theirs = manager.master_for(topologies.MASTER_NAME)
+
+    async with Client(theirs) as client:
+        await client.enqueue(Task("t"))
+    assert await theirs.llen("asynq:{default}:pending") == 1
+    for open_client in (theirs, *manager.sentinels):
+        await open_client.aclose()
 
 
 async def test_two_sentinels_of_three_may_be_gone(watched: Watched) -> None:
