@@ -255,6 +255,14 @@ class Broker:
 
     # -- upkeep -----------------------------------------------------------------------------------------
 
+    async def is_due(self, queue: str) -> bool:
+        """Look whether a task waits whose time has come: cheaper than a script that finds none."""
+        k = self.keys(queue)
+        now = int(self._clock.time())
+        first = ("-inf", now, "LIMIT", 0, 1)
+        looks = [Command(("ZRANGEBYSCORE", waiting, *first)) for waiting in (k.scheduled, k.retry)]
+        return any(await self._lane.call_all(*looks))
+
     async def forward(self, queue: str) -> int:
         """Make tasks pending whose time has come: one step. Returns a number below limits.FORWARD_BATCH when
         nothing is left. Source: wire format 5.12; Q-05, Q-09.

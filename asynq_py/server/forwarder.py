@@ -36,8 +36,9 @@ class Forwarder:
         await each(self._queues, self._forward)
 
     async def _forward(self, queue: str) -> None:
-        while await self._broker.forward(queue) >= limits.FORWARD_BATCH:
-            pass
+        if await self._broker.is_due(queue):
+            while await self._broker.forward(queue) >= limits.FORWARD_BATCH:
+                pass
 
     def _until_next(self) -> float:
         return self._interval - self._clock.time() % self._interval + LATE

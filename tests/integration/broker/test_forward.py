@@ -55,3 +55,12 @@ async def test_a_step_is_bounded_and_says_that_more_is_due(
 
     assert await broker.forward("q") < 2
     assert await dump(redis) == state(pending=[*pending, kept("c", fields=SINCE)])
+
+
+@pytest.mark.parametrize("waiting", ["scheduled", "retry"])
+async def test_a_look_tells_whether_anything_is_due(broker: Broker, redis: Redis, waiting: str) -> None:
+    assert not await broker.is_due("q")
+    await redis.zadd(f"asynq:{{q}}:{waiting}", {"a": NOW + 1})
+    assert not await broker.is_due("q")
+    await redis.zadd(f"asynq:{{q}}:{waiting}", {"b": NOW})
+    assert await broker.is_due("q")
