@@ -89,6 +89,7 @@ async def test_an_outage_is_told_once_however_many_parts_notice_it(
             assert said(caplog) == ["away", "back"]
 
 
+@pytest.mark.usefixtures("one_server")  # whose users are all there are
 async def test_a_server_that_loses_its_rights_asks_ever_more_rarely_and_works_when_it_has_them_again(
     redis_url: str,
     redis: Redis,
