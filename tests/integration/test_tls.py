@@ -35,10 +35,13 @@ class Certificates:
         key, certificate = str(self.folder / f"{name}.key"), str(self.folder / f"{name}.crt")
         new = ["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-subj", f"/CN={name}"]
         if by is None:
-            _run(*new, "-x509", "-days", str(days), "-out", certificate)
+            # what Python 3.13 asks of an authority
+            usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+            _run(*new, "-x509", "-days", str(days), "-out", certificate, *usage)
             return
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={names}\n" if names else "")
+        alternative = f"subjectAltName={names}\n" if names else ""
+        extensions.write_text(f"authorityKeyIdentifier=keyid\n{alternative}")
         _run(*new, "-out", str(request))
         _run(
             *("openssl", "x509", "-req", "-in", str(request), "-days", str(days), "-out", certificate),
