@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import math
 from collections.abc import Callable
@@ -15,12 +14,11 @@ from typing import Protocol, TypeVar
 from asynq_py.active_task import ActiveTask, CancelReason, set_current_task
 from asynq_py.broker.broker import Broker, Owned
 from asynq_py.clock import Clock
-from asynq_py.errors import LeaseExpiredError, RevokeTask
+from asynq_py.errors import LeaseExpiredError
 from asynq_py.handler import AsyncHandler
-from asynq_py.retry import default_retry_delay
-from asynq_py.server import outcome
+from asynq_py.server import attempt_log, callbacks, outcome
 from asynq_py.server.config import ServerConfig
-from asynq_py.server.outcome import Outcome, Rules
+from asynq_py.server.outcome import Outcome
 from asynq_py.server.threads import Threads
 from asynq_py.wire import limits
 from asynq_py.wire.messages import TaskMessage
@@ -28,7 +26,6 @@ from asynq_py.wire.messages import TaskMessage
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-LOGGED = 500  # characters of an error's text in the log
 CANCEL_AGAIN = 0.1  # seconds, growing; a handler may swallow one cancelation but hardly a row of them
 
 
@@ -232,15 +229,17 @@ class Attempt:
             logger.info("handed back %s", active)
             return self._handed_back()
         if self.cancel_reason is CancelReason.LEASE_LOST:
-            await self._tell(active, error or LeaseExpiredError(self.queue, self.id))
-            _log_lost(active)
+            await callbacks.tell(self._around.config, active, error or LeaseExpiredError(self.queue, self.id))
+            attempt_log.lost(active)
             return None
         if error is None:
             return self._success(active)
         now = self._around.clock.time()
-        await self._tell(active, error)
-        ended = outcome.fail(self.owned, self.message, error, now, self._rules(active))
-        _log_failure(active, error, ended, now)
+        await callbacks.tell(self._around.config, active, error)
+        ended = outcome.fail(
+            self.owned, self.message, error, now, callbacks.rules(self._around.config, active)
+        )
+        attempt_log.failed(active, error, ended, now)
         return ended
 
     def _success(self, active: ActiveTask) -> Outcome:
@@ -250,38 +249,6 @@ class Attempt:
     def _handed_back(self) -> Outcome | None:
         # a thread that still runs must not meet a second run: its lease ends, then the task is recovered
         return None if self.has_left_thread else outcome.Requeue(self.owned)
-
-    async def _tell(self, active: ActiveTask, error: BaseException) -> None:
-        """Call the user's error handler; an error of its own is logged and changes nothing."""
-        handler = self._around.config.error_handler
-        if handler is None:
-            return
-        try:
-            answer = handler(active, error)
-            if inspect.isawaitable(answer):
-                await answer
-        except Exception:
-            logger.exception("the error handler failed on %s", active)
-
-    def _rules(self, active: ActiveTask) -> Rules:
-        config = self._around.config
-
-        def retry_delay(n: int, error: BaseException) -> float:
-            try:
-                delay = config.retry_delay(n, error, active)
-                return delay if isinstance(delay, int | float) else delay.total_seconds()
-            except Exception:
-                logger.exception("retry_delay failed on %s; the default is used", active)
-                return default_retry_delay(n, error, active)
-
-        def is_failure(error: BaseException) -> bool:
-            try:
-                return bool(config.is_failure(error))
-            except Exception:
-                logger.exception("is_failure failed on %s; it counts as a failure", active)
-                return True
-
-        return Rules(retry_delay, lambda n, error: default_retry_delay(n, error, active), is_failure)
 
 
 def _deadline(message: TaskMessage, now: float) -> float:
@@ -305,32 +272,3 @@ def _ignore(future: asyncio.Future[T]) -> None:
     """Look at the outcome of a thread that nobody waits for any more, so that it is not reported as lost."""
     if not future.cancelled():
         future.exception()
-
-
-def _log_lost(active: ActiveTask) -> None:
-    logger.warning("lost the lease of %s; its outcome is not written", active)
-
-
-def _log_failure(active: ActiveTask, error: BaseException, ended: Outcome, now: float) -> None:
-    text = _short(outcome.describe(error))
-    match ended:
-        case outcome.Retry():
-            logger.warning(
-                "failed %s: %s; again in %d s", active, text, ended.retry_at - now, exc_info=_trace(error)
-            )
-        case outcome.Archive():
-            logger.error("archived %s: %s", active, text, exc_info=_trace(error))
-        case _:
-            logger.info("revoked %s", active)
-
-
-def _trace(error: BaseException) -> BaseException | None:
-    """The error, if its traceback shall be logged: it quotes the whole text, which must not be endless."""
-    is_long = len(outcome.describe(error)) > limits.ERROR_TEXT_LIMIT
-    return None if is_long or error.__traceback__ is None or isinstance(error, RevokeTask) else error
-
-
-def _short(text: str) -> str:
-    """One line of bounded length, without what a terminal would obey."""
-    clipped = text if len(text) <= LOGGED else text[: LOGGED - 1] + "…"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in clipped)
