@@ -26,7 +26,7 @@ from asynq_py.errors import (
     TaskNotFoundError,
 )
 from asynq_py.handler import AsyncHandler, Handler
-from asynq_py.info import TaskInfo
+from asynq_py.info import DailyStats, GroupInfo, QueueInfo, TaskInfo
 from asynq_py.inspector import Inspector
 from asynq_py.middleware import Middleware
 from asynq_py.mux import ServeMux
@@ -47,8 +47,10 @@ __all__ = [
     "BrokerUnavailableError",
     "CancelReason",
     "Client",
+    "DailyStats",
     "DuplicateTaskError",
     "EnqueueError",
+    "GroupInfo",
     "Handler",
     "HandlerNotFoundError",
     "Inspector",
@@ -57,6 +59,7 @@ __all__ = [
     "MessageDecodeError",
     "Middleware",
     "NotReplicatedError",
+    "QueueInfo",
     "QueueNotEmptyError",
     "QueueNotFoundError",
     "RedisConfig",

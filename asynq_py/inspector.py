@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sized
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Final, Self, TypeVar
 
 from asynq_py.broker.broker import Broker
+from asynq_py.broker.inspection import Inspection, Place, Row
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.clock import Clock, SystemClock
 from asynq_py.connection import Connector, RedisSource
-from asynq_py.errors import AsynqError, QueueNotFoundError, TaskNotFoundError
-from asynq_py.info import TaskInfo, task_info
+from asynq_py.errors import (
+    AsynqError,
+    InvalidOptionError,
+    MessageDecodeError,
+    QueueNotFoundError,
+    TaskNotFoundError,
+)
+from asynq_py.info import DailyStats, GroupInfo, QueueInfo, TaskInfo, task_info
 from asynq_py.options import check_name
-from asynq_py.wire.messages import decode_task
+from asynq_py.wire.messages import decode_task, stand_in
 from asynq_py.wire.state import TaskState
+
+LONGEST_HISTORY: Final = 366  # days; Redis keeps 90
+LONGEST_PAGE: Final = 10_000
+
+Found = TypeVar("Found", bound=Sized)
 
 
 class Inspector:
     """What operators need to see and do.
 
-    `redis`: as for Client. All methods raise BrokerUnavailableError when Redis is away.
+    `redis`: as for Client. All methods raise BrokerUnavailableError when Redis is away, InvalidOptionError
+    for a blank name, and QueueNotFoundError where they look into a queue and there is none of that name.
+
+    Lists come in pages: `page` counts from 1, `size` is 1 to 10 000. A task whose message is garbled is told
+    with the type "asynq:undecodable". What concerns all tasks of a state goes in small steps that hold nobody
+    up, so it is not one moment: tasks that come or go meanwhile may be among them or not.
     """
 
     def __init__(self, redis: RedisSource = None, *, clock: Clock | None = None) -> None:
@@ -28,11 +47,131 @@ class Inspector:
         self._connector = Connector(redis)
         self._lane = open_lane(self._connector, role="inspector")
         self._broker = Broker(self._lane, self._clock)
+        self._inspection = Inspection(self._lane, self._clock)
         self._registry = Registry(self._lane)
 
     async def queues(self) -> list[str]:
         """The names of all queues, sorted."""
         return await self._registry.queues()
+
+    async def queue_info(self, queue: str) -> QueueInfo:
+        """Count the tasks of a queue, and tell how long the next one waits and how much memory they take."""
+        check_name("queue", queue)
+        now = self._clock.time()
+        counts = await self._inspection.counts(queue)
+        groups = await self._inspection.groups(queue) if counts.groups else {}
+        aggregating = sum(groups.values())
+        size = sum(counts[:6]) + aggregating
+        if not size:
+            await self._check_queue(queue)
+        return QueueInfo(
+            queue=queue,
+            memory_usage=await self._inspection.memory(queue, list(groups), aggregating),
+            latency=_latency(now, counts.pending_since),
+            size=size,
+            groups=counts.groups,
+            pending=counts.pending,
+            active=counts.active,
+            scheduled=counts.scheduled,
+            retry=counts.retry,
+            archived=counts.archived,
+            completed=counts.completed,
+            aggregating=aggregating,
+            processed=counts.processed,
+            failed=counts.failed,
+            processed_total=counts.processed_total,
+            failed_total=counts.failed_total,
+            is_paused=bool(counts.paused),
+            looked_at=datetime.fromtimestamp(now, UTC),
+        )
+
+    async def history(self, queue: str, days: int) -> list[DailyStats]:
+        """What was processed on each of the last days, today first. Redis keeps 90 of them."""
+        check_name("queue", queue)
+        counted = await self._inspection.history(queue, _whole("days", days, LONGEST_HISTORY))
+        await self._check_queue(queue)
+        return [
+            DailyStats(
+                queue=queue, date=datetime.fromtimestamp(at, UTC).date(), processed=processed, failed=failed
+            )
+            for at, processed, failed in counted
+        ]
+
+    async def groups(self, queue: str) -> list[GroupInfo]:
+        """The groups of a queue in which tasks wait, by name."""
+        sizes = await self._existing(queue, await self._inspection.groups(check_name("queue", queue)))
+        return [GroupInfo(group=group, size=size) for group, size in sizes.items()]
+
+    # -- lists ------------------------------------------------------------------------------------------
+
+    async def list_pending(self, queue: str, page: int = 1, size: int = 30) -> list[TaskInfo]:
+        """Tasks that can run, next to run first."""
+        return await self._page(_place(queue, TaskState.PENDING), page, size)
+
+    async def list_active(self, queue: str, page: int = 1, size: int = 30) -> list[TaskInfo]:
+        """Tasks that run, longest running first. `is_orphaned` says whose worker is lost."""
+        return await self._page(_place(queue, TaskState.ACTIVE), page, size)
+
+    async def list_scheduled(self, queue: str, page: int = 1, size: int = 30) -> list[TaskInfo]:
+        """Tasks that wait for their time, earliest first."""
+        return await self._page(_place(queue, TaskState.SCHEDULED), page, size)
+
+    async def list_retry(self, queue: str, page: int = 1, size: int = 30) -> list[TaskInfo]:
+        """Tasks that wait for their next try, earliest first."""
+        return await self._page(_place(queue, TaskState.RETRY), page, size)
+
+    async def list_archived(self, queue: str, page: int = 1, size: int = 30) -> list[TaskInfo]:
+        """Tasks put aside, oldest first."""
+        return await self._page(_place(queue, TaskState.ARCHIVED), page, size)
+
+    async def list_completed(self, queue: str, page: int = 1, size: int = 30) -> list[TaskInfo]:
+        """Tasks that succeeded and are kept, those that will be forgotten first at the head."""
+        return await self._page(_place(queue, TaskState.COMPLETED), page, size)
+
+    async def list_aggregating(self, queue: str, group: str, page: int = 1, size: int = 30) -> list[TaskInfo]:
+        """Tasks that wait in a group, first added first."""
+        return await self._page(_place(queue, TaskState.AGGREGATING, group), page, size)
+
+    async def tasks(
+        self, queue: str, state: TaskState | str, *, group: str | None = None
+    ) -> AsyncIterator[TaskInfo]:
+        """All tasks of a state, in the order of its list, however many there are.
+
+        `group`: whose tasks, with the state aggregating, and only then. The tasks may be moved or deleted
+        while this goes on. One that comes meanwhile may be told or not.
+        """
+        place = _place(queue, _state(state), group)
+        count = 0
+        async for row in self._inspection.walk(place):
+            count += 1
+            if row.message is not None:
+                yield self._told(place, row)
+        if not count:
+            await self._check_queue(queue)
+
+    async def _page(self, place: Place, page: int, size: int) -> list[TaskInfo]:
+        count = _whole("size", size, LONGEST_PAGE)
+        first = (_whole("page", page) - 1) * count
+        rows = await self._existing(place.queue, await self._inspection.page(place, first=first, count=count))
+        return [self._told(place, row) for row in rows if row.message is not None]
+
+    def _told(self, place: Place, row: Row) -> TaskInfo:
+        """Make a row what callers get. What is not a task message becomes the payload of one."""
+        queue, state = place.queue, place.state
+        task_id, data, now = row.id.decode("utf-8", "surrogateescape"), row.message or b"", self._clock.time()
+        try:
+            message = decode_task(data, queue=queue, task_id=task_id)
+        except MessageDecodeError:
+            message = stand_in(data, queue=queue, task_id=row.id.decode("utf-8", "replace"))
+        next_at = {TaskState.PENDING: now, TaskState.SCHEDULED: row.score, TaskState.RETRY: row.score}.get(
+            state
+        )
+        is_orphaned = state is TaskState.ACTIVE and (row.score is None or row.score <= now)
+        return task_info(
+            message, state=state, next_process_at=next_at, result=row.result or None, is_orphaned=is_orphaned
+        )
+
+    # -- tasks ------------------------------------------------------------------------------------------
 
     async def task_info(self, queue: str, task_id: str) -> TaskInfo:
         """Look at one task.
@@ -42,8 +181,7 @@ class Inspector:
         check_name("queue", queue)
         stored = await self._broker.task(queue, task_id)
         if stored is None:
-            if not await self._registry.has_queue(queue):
-                raise QueueNotFoundError(queue)
+            await self._check_queue(queue)
             raise TaskNotFoundError(queue, task_id)
         message = decode_task(stored.message, queue=queue, task_id=task_id)
         state = TaskState(stored.state)
@@ -54,6 +192,8 @@ class Inspector:
         """Ask all servers to cancel the task of this ID if one runs it. Nothing tells whether one does."""
         await self._registry.cancel(check_name("task_id", task_id))
 
+    # -- queues -----------------------------------------------------------------------------------------
+
     async def pause_queue(self, queue: str) -> None:
         """Stop a queue from being fetched, by any server. Raises: AsynqError: it is paused already."""
         if not await self._registry.pause(check_name("queue", queue), now=self._clock.time()):
@@ -63,6 +203,16 @@ class Inspector:
         """Let a queue be fetched again. Raises: AsynqError: it is not paused."""
         if not await self._registry.unpause(check_name("queue", queue)):
             raise AsynqError(f"queue {queue!r} is not paused")
+
+    async def _check_queue(self, queue: str) -> None:
+        if not await self._registry.has_queue(queue):
+            raise QueueNotFoundError(queue)
+
+    async def _existing(self, queue: str, found: Found) -> Found:
+        """Nothing found is an answer only where there is such a queue."""
+        if not len(found):
+            await self._check_queue(queue)
+        return found
 
     async def aclose(self) -> None:
         """Close the connection. Idempotent."""
@@ -76,3 +226,29 @@ class Inspector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _place(queue: str, state: TaskState, group: str | None = None) -> Place:
+    check_name("queue", queue)
+    if state is TaskState.AGGREGATING:
+        return Place(queue, state, check_name("group", group))
+    if group is not None:
+        raise InvalidOptionError("group", group, "only with the state aggregating")
+    return Place(queue, state)
+
+
+def _latency(now: float, since_ns: int) -> float:
+    return max(0, int(now * 1_000_000) * 1000 - since_ns) / 1e9 if since_ns else 0.0
+
+
+def _state(state: TaskState | str) -> TaskState:
+    try:
+        return TaskState(state)
+    except ValueError:
+        raise InvalidOptionError("state", state, f"one of {', '.join(TaskState)}") from None
+
+
+def _whole(option: str, value: object, most: int = 10**9) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidOptionError(option, value, f"a whole number from 1 to {most}")
+    return value

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import Client
+from asynq_py import Client, Inspector
 from asynq_py.broker.broker import Broker
 from asynq_py.broker.lanes import open_lane
 from asynq_py.connection import Connector
@@ -103,3 +103,10 @@ async def broker(redis_url: str, clock: ManualClock) -> AsyncGenerator[Broker]:
     yield Broker(lane, clock)
     await lane.aclose()
     await connector.aclose()
+
+
+@pytest.fixture
+async def inspector(redis_url: str, clock: ManualClock) -> AsyncGenerator[Inspector]:
+    """Its time, too, stands still until the test moves it."""
+    async with Inspector(redis_url, clock=clock) as inspector:
+        yield inspector

@@ -1,0 +1,199 @@
+"""Looking at tasks, and moving them by hand: what Inspector does. Wire format 7.
+
+However many tasks there are, Redis is never held up: a script covers limits.INSPECT_BATCH of them, and what
+concerns all of them is a loop here (Q-36, Q-37). So it is not one step: tasks may come and go meanwhile.
+
+All methods raise BrokerUnavailableError and BrokerError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, NamedTuple
+
+from asynq_py.broker.lane import Argument, Command, Sender
+from asynq_py.broker.scripts import load
+from asynq_py.clock import Clock
+from asynq_py.wire import limits
+from asynq_py.wire.keys import QueueKeys
+from asynq_py.wire.state import TaskState
+
+_LIST_TASKS: Final = load("list_tasks")
+_QUEUE_COUNTS: Final = load("queue_counts")
+_MEMORY: Final = load("memory")
+
+DAY: Final = 24 * 3600.0
+_LISTS: Final = frozenset({TaskState.PENDING, TaskState.ACTIVE})
+
+
+class Place(NamedTuple):
+    """Where the tasks of one state are. `group`: only of those that wait in a group."""
+
+    queue: str
+    state: TaskState
+    group: str = ""
+
+    @property
+    def keys(self) -> QueueKeys:
+        return QueueKeys(self.queue)
+
+    @property
+    def key(self) -> str:
+        if self.state is TaskState.AGGREGATING:
+            return self.keys.group(self.group)
+        return self.keys.prefix + self.state
+
+    @property
+    def kind(self) -> str:
+        return "list" if self.state in _LISTS else "set"
+
+
+class Row(NamedTuple):
+    """A task in a list. `score`: of its set, unix seconds; of a running task, when its lease ends.
+    `message`: None when the task is gone, and only its ID is left.
+    """
+
+    id: bytes
+    score: float | None
+    message: bytes | None
+    result: bytes | None
+
+
+class Counts(NamedTuple):
+    """What there is in a queue. `pending_since`: of the next task, unix nanoseconds; 0: not known."""
+
+    pending: int
+    active: int
+    scheduled: int
+    retry: int
+    archived: int
+    completed: int
+    processed: int
+    failed: int
+    processed_total: int
+    failed_total: int
+    groups: int
+    paused: int
+    pending_since: int
+
+
+class Inspection:
+    """Sees and moves tasks, on one lane."""
+
+    def __init__(self, lane: Sender, clock: Clock) -> None:
+        self._lane = lane
+        self._clock = clock
+
+    # -- lists ------------------------------------------------------------------------------------------
+
+    async def page(self, place: Place, *, first: int, count: int) -> list[Row]:
+        """Read `count` tasks from the place `first` on, in Go's order. Source: wire format 7.5; Q-40."""
+        rows: list[Row] = []
+        for start in range(first, first + count, limits.INSPECT_BATCH):
+            wanted = min(limits.INSPECT_BATCH, first + count - start)
+            found = await self._rows(place, start, wanted)
+            rows += found
+            if len(found) < wanted:
+                break
+        return rows
+
+    async def walk(self, place: Place) -> AsyncIterator[Row]:
+        """Read all tasks of a state, a part at a time, in Go's order.
+
+        Each part overlaps with the one before it, so the place to go on from is found again when tasks came
+        or went meanwhile. A task that is there all the time is told once; it may be twice, where all that was
+        told last left at once and some before it stayed.
+        """
+        told: list[bytes] = []
+        place_next = 0
+        while True:
+            place_next, rows = await self._after(place, place_next, told)
+            if not rows:
+                return
+            told = [row.id for row in rows]
+            for row in rows:
+                yield row
+
+    async def _after(self, place: Place, guess: int, told: Sequence[bytes]) -> tuple[int, list[Row]]:
+        """Read what comes after those told last. Returns: the place after it, and the rows."""
+        step, known = limits.INSPECT_BATCH, set(told)
+        start = max(0, guess - step)
+        while True:
+            rows = await self._rows(place, start, 2 * step, known=told)
+            last = max((at for at, row in enumerate(rows) if row.id in known), default=-1)
+            fresh = rows[last + 1 :][:step]
+            if last < 0 and start > 0:
+                start = max(0, start - step)  # more than a step went away before it: look further ahead
+            elif fresh or len(rows) < 2 * step:
+                return start + last + 1 + len(fresh), fresh
+            else:
+                start += step  # as many came in before it
+
+    async def _rows(self, place: Place, first: int, count: int, *, known: Sequence[bytes] = ()) -> list[Row]:
+        k = place.keys
+        arguments: tuple[Argument, ...] = (k.task_prefix, place.kind, first, first + count - 1, *known)
+        reply = await self._lane.post(_LIST_TASKS([place.key, k.lease], arguments))
+        return [
+            Row(reply[i], None if reply[i + 1] is None else float(reply[i + 1]), reply[i + 2], reply[i + 3])
+            for i in range(0, len(reply), 4)
+        ]
+
+    # -- numbers ----------------------------------------------------------------------------------------
+
+    async def counts(self, queue: str) -> Counts:
+        """Count the tasks of a queue, those in groups excepted. Source: wire format 7.1."""
+        k, now = QueueKeys(queue), self._clock.time()
+        script_keys = [
+            k.pending, k.active, k.scheduled, k.retry, k.archived, k.completed, k.processed_on(now),
+            k.failed_on(now), k.processed, k.failed, k.groups, k.paused,
+        ]  # fmt: skip
+        reply = await self._lane.post(_QUEUE_COUNTS(script_keys, (k.task_prefix,)))
+        return Counts(*(int(number or 0) for number in reply))
+
+    async def groups(self, queue: str) -> dict[str, int]:
+        """The size of each group of a queue. Source: wire format 7.6; Q-37."""
+        k = QueueKeys(queue)
+        sizes: dict[str, int] = {}
+        cursor: bytes | int = 0
+        while True:
+            cursor, found = await self._lane.call("SSCAN", k.groups, cursor, "COUNT", limits.GROUP_BATCH)
+            names = [name.decode("utf-8", "replace") for name in found]
+            counted = await self._lane.call_all(
+                *(Command(("ZCARD", k.group_prefix.encode() + name)) for name in found)
+            )
+            sizes.update(zip(names, counted, strict=True))
+            if int(cursor) == 0:
+                return dict(sorted(sizes.items()))
+
+    async def memory(self, queue: str, groups: Sequence[str], aggregating: int) -> int:
+        """Estimate the bytes that a queue takes, by a few tasks of each state. Source: wire format 7.2.
+
+        `groups`: the names of its groups. `aggregating`: tasks in all of them.
+        """
+        states = [state for state in TaskState if state is not TaskState.AGGREGATING]
+        places = [Place(queue, state) for state in states]
+        some = [Place(queue, TaskState.AGGREGATING, group) for group in groups[: limits.MEMORY_GROUPS]]
+        k = QueueKeys(queue)
+        weighed = await self._lane.call_all(
+            *(_MEMORY([p.key], (k.task_prefix, p.kind, limits.MEMORY_SAMPLE)) for p in (*places, *some))
+        )
+        total = sum(
+            own + (weight * count // sampled if sampled else 0)
+            for own, count, sampled, weight in weighed[: len(places)]
+        )
+        in_groups = weighed[len(places) :]
+        sampled = sum(group[2] for group in in_groups)
+        if sampled:
+            total += sum(group[3] for group in in_groups) * aggregating // sampled
+        return int(total)
+
+    async def history(self, queue: str, days: int) -> list[tuple[float, int, int]]:
+        """What was counted on each day, today first: a moment of it (unix seconds), processed, failed.
+
+        Source: wire format 7.3.
+        """
+        k, now = QueueKeys(queue), self._clock.time()
+        moments = [now - DAY * ago for ago in range(days)]
+        names = [name for at in moments for name in (k.processed_on(at), k.failed_on(at))]
+        numbers = [int(number or 0) for number in await self._lane.call("MGET", *names)]
+        return list(zip(moments, numbers[::2], numbers[1::2], strict=True))
