@@ -32,14 +32,15 @@ class Outbox(Generic[Item, Answer]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((item, future))
-        if self._flusher is None:
+        if self._flusher is None or self._flusher.done():
             self._flusher = loop.create_task(self._run())
         return future
 
     async def drain(self) -> None:
         """Wait until nothing is waiting or under way."""
-        while self._flusher is not None:
+        while self._flusher is not None and not self._flusher.done():
             await asyncio.wait([self._flusher])
+        self._give_up(())  # a flusher that was cancelled before it began could not do so
 
     async def _run(self) -> None:
         batch: list[tuple[Item, asyncio.Future[Answer]]] = []
@@ -50,10 +51,13 @@ class Outbox(Generic[Item, Answer]):
                 _resolve(batch, await self._answers([item for item, _ in batch]))
         finally:
             # reached with work left only when the event loop is being torn down
-            self._flusher = None
-            for _, future in (*batch, *self._waiting):
-                future.cancel()
-            self._waiting.clear()
+            self._give_up(batch)
+
+    def _give_up(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        self._flusher = None
+        for _, future in (*batch, *self._waiting):
+            future.cancel()
+        self._waiting.clear()
 
     async def _answers(self, items: list[Item]) -> Sequence[Answer | Exception]:
         try:

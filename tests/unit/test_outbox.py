@@ -120,3 +120,18 @@ def test_callers_are_cancelled_when_the_event_loop_ends() -> None:
 
     asyncio.run(main())
     assert [answer.cancelled() for answer in answers] == [True, True]
+
+
+async def test_a_flusher_cancelled_before_it_began_holds_up_neither_drain_nor_later_calls() -> None:
+    desk = Desk()
+    outbox = Outbox(desk.flush, limit=10)
+    before = asyncio.all_tasks()
+    lost = outbox.put(1)
+    (flusher,) = asyncio.all_tasks() - before
+    flusher.cancel()
+    await asyncio.wait([flusher])
+    await outbox.drain()
+    assert lost.cancelled()
+
+    desk.go_on.release()
+    assert await outbox.put(2) == "answer 2"
