@@ -105,11 +105,17 @@ class Server:
     async def shutdown(self) -> None:
         """End as after a TERM: let tasks finish, hand back the others, and wait until all is closed.
 
-        Idempotent. Raises what made the server fail, if it did.
+        Idempotent. Cancelled meanwhile, it hands the others back at once. Raises what made the server fail,
+        if it did.
         """
         self._begin_end()
         if self._task is not None:
-            await self._task
+            try:
+                await self._task
+            except asyncio.CancelledError:  # meant for us, or the end that the server has come to?
+                caller = asyncio.current_task()
+                if not self._task.cancelled() or (caller is not None and caller.cancelling()):
+                    raise
         elif self._state is not ServerState.NEW:
             await self._ended.wait()
 

@@ -190,6 +190,32 @@ async def test_a_cancelled_block_ends_the_server_and_hands_tasks_back(
     assert await books(redis) == Books(pending=("a",))
 
 
+async def test_a_shutdown_that_is_cancelled_hands_tasks_back_and_later_ones_return(
+    redis_url: str, redis: Redis, client: Client
+) -> None:
+    started = asyncio.Event()
+
+    async def endless(task: ActiveTask) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    server = Server(redis_url, endless, shutdown_timeout=60)
+    await server.start()
+    await client.enqueue(Task("t"))
+    async with asyncio.timeout(10):
+        await started.wait()
+    impatient, patient = (asyncio.create_task(server.shutdown()) for _ in range(2))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        await patient
+        await server.shutdown()
+
+    assert len((await books(redis)).pending) == 1
+
+
 async def test_serve_raises_when_redis_denies_access(redis_url: str, login_with: LoginWith) -> None:
     server = Server(await login_with("-@all"), nothing)
     with pytest.raises(BrokerError, match="denies access"):
