@@ -6,10 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from asynq_py.active_task import ActiveTask
+from asynq_py.errors import InvalidOptionError
 from asynq_py.handler import AsyncHandler
 
 Middleware: TypeAlias = Callable[[ActiveTask, AsyncHandler], Awaitable[object]]
 """`async def mw(task, call_next)`: does what it likes before and after `await call_next(task)`."""
+
+
+def check_middleware(layer: object) -> None:
+    """Raises: InvalidOptionError: it cannot be called as a middleware is."""
+    if not callable(layer):
+        raise InvalidOptionError("middleware", layer, "a coroutine function of task and call_next")
 
 
 def fold(middleware: Sequence[Middleware], handler: AsyncHandler) -> AsyncHandler:

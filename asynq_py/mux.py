@@ -8,7 +8,7 @@ from typing import TypeVar
 from asynq_py.active_task import ActiveTask
 from asynq_py.errors import HandlerNotFoundError, InvalidOptionError
 from asynq_py.handler import AsyncHandler, Handler, as_async
-from asynq_py.middleware import Middleware, fold
+from asynq_py.middleware import Middleware, check_middleware, fold
 from asynq_py.options import check_name
 
 H = TypeVar("H", bound=Handler)
@@ -30,6 +30,7 @@ class ServeMux:
 
     def handler(self, pattern: str) -> Callable[[H], H]:
         """Register the decorated function. Raises: as `handle`."""
+        check_name("pattern", pattern)  # now: `@mux.handler` without a pattern would register nothing
 
         def register(function: H) -> H:
             self.handle(pattern, function)
@@ -49,7 +50,12 @@ class ServeMux:
         self._fold()
 
     def use(self, *middleware: Middleware) -> None:
-        """Add middleware; the first added is the outermost."""
+        """Add middleware; the first added is the outermost.
+
+        Raises: InvalidOptionError: it cannot be called.
+        """
+        for layer in middleware:
+            check_middleware(layer)
         self._middleware.extend(middleware)
         self._fold()
 

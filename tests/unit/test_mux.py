@@ -71,6 +71,18 @@ def test_a_blank_or_repeated_pattern_and_no_function_are_refused(pattern: Any, h
         mux.handle(pattern, handler)
 
 
+def test_the_decorator_without_a_pattern_is_refused_at_once() -> None:
+    decorator: Any = ServeMux().handler
+    with pytest.raises(InvalidOptionError, match=r"^pattern=<function"):
+        decorator(_nothing)
+
+
+@pytest.mark.parametrize("layer", [None, 5, "trace", []])
+def test_middleware_that_cannot_be_called_is_refused(layer: Any) -> None:
+    with pytest.raises(InvalidOptionError, match=r"^middleware="):
+        _mux("t").use(layer)
+
+
 async def test_no_match_is_an_error_that_names_the_type() -> None:
     with pytest.raises(HandlerNotFoundError, match="handler not found for task 'unknown'"):
         await _mux("t")(active_task("unknown"))
