@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
+from asynq_py.clock import instant
 from asynq_py.errors import AsynqError, InvalidOptionError
 from asynq_py.wire.messages import TaskMessage
 
@@ -97,7 +98,7 @@ class ActiveTask:
     @property
     def deadline(self) -> datetime:
         """When this try is cancelled."""
-        return datetime.fromtimestamp(self._try.deadline, UTC)
+        return instant(self._try.deadline)
 
     @property
     def cancel_reason(self) -> CancelReason | None:

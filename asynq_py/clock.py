@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+# What a datetime can show: peers, and users who mean "never", name moments beyond it.
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC).timestamp()
+LATEST: Final = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 
 class Clock(Protocol):
@@ -12,6 +17,11 @@ class Clock(Protocol):
     def time(self) -> float: ...
 
     def monotonic(self) -> float: ...
+
+
+def instant(seconds: float) -> datetime:
+    """Make a datetime of Unix seconds; of those that it cannot show, the first or last that it can."""
+    return datetime.fromtimestamp(min(max(seconds, EARLIEST), LATEST), UTC)
 
 
 class SystemClock:

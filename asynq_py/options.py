@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, TypedDict
 
+from asynq_py.clock import EARLIEST, LATEST
 from asynq_py.errors import InvalidOptionError
 from asynq_py.wire import limits
 
@@ -128,7 +129,7 @@ def _unique(option: str, value: object) -> float:
 def _instant(option: str, value: object) -> float:
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidOptionError(option, value, "a datetime with a time zone, such as datetime.now(UTC)")
-    return value.timestamp()
+    return min(max(value.timestamp(), EARLIEST), LATEST)
 
 
 def _deadline(option: str, value: object) -> int | None:

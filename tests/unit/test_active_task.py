@@ -32,6 +32,15 @@ def test_a_task_tells_what_its_message_and_its_try_say() -> None:
     assert ActiveTask(TaskMessage(group_key="g"), attempt).group == "g"
 
 
+@pytest.mark.parametrize(("deadline", "year"), [(2.0**63, 9999), (-(2.0**63), 1)])
+def test_a_deadline_beyond_what_a_datetime_can_show_is_the_last_or_first_that_it_can(
+    deadline: float, year: int
+) -> None:
+    attempt = Try()
+    attempt.deadline = deadline
+    assert active_task("t", attempt=attempt).deadline.year == year
+
+
 @pytest.mark.parametrize("payload", [b"", b"{", b"\xff"])
 def test_a_payload_that_is_no_json_is_a_value_error(payload: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -102,7 +102,7 @@ def test_a_bad_value_is_named_with_its_option_and_what_is_allowed(
     with pytest.raises(InvalidOptionError, match=allowed) as caught:
         DEFAULTS.override({name: value})
     assert (caught.value.option, caught.value.value) == (name, value)
-    assert str(caught.value).startswith(f"{name}={value!r} is not allowed: ")
+    assert str(caught.value).startswith(f"{name}={value!r} is not allowed: "[:200])
 
 
 def test_a_later_option_wins_and_the_others_stay() -> None:
@@ -149,3 +149,23 @@ def test_a_span_on_the_wire_is_never_shorter_than_asked_for(span: float | timede
     seconds = Fraction(check_seconds("timeout", span))
     timeout = DEFAULTS.override({"timeout": span}).timeout or 0
     assert seconds <= timeout < seconds + 1
+
+
+@pytest.mark.parametrize("name", ["deadline", "process_at"])
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (datetime.max.replace(tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (
+            datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))),
+            datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        ),
+        (
+            datetime.min.replace(tzinfo=timezone(timedelta(hours=5))),
+            datetime.min.replace(tzinfo=UTC),
+        ),
+    ],
+)
+def test_the_first_and_last_moment_can_be_shown_again(name: str, given: datetime, shown: datetime) -> None:
+    kept: Any = getattr(Options().override({name: given}), name)
+    assert datetime.fromtimestamp(kept, UTC) == shown
