@@ -23,6 +23,9 @@ Raised by handlers: SkipRetry (archive), RevokeTask (drop), RetryLater (again af
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
+
+QUOTED: Final = 300  # characters of a value that an error shows
 
 
 class AsynqError(Exception):
@@ -36,10 +39,16 @@ class InvalidOptionError(AsynqError, ValueError):
     """
 
     def __init__(self, option: str, value: object, allowed: str) -> None:
-        super().__init__(f"{option}={value!r} is not allowed: {allowed}")
+        super().__init__(f"{option}={_short(value)} is not allowed: {allowed}")
         self.option = option
         self.value = value
         self.allowed = allowed
+
+
+def _short(value: object) -> str:
+    """What is quoted goes to logs: a payload given in the wrong place must not fill them."""
+    text = repr(value)
+    return text if len(text) <= QUOTED else text[: QUOTED - 1] + "…"
 
 
 class EnqueueError(AsynqError):

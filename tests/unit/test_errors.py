@@ -37,6 +37,11 @@ def test_the_docstring_draws_the_whole_tree() -> None:
     assert drawn == defined
 
 
+def test_a_bad_value_is_quoted_in_brief() -> None:
+    error = InvalidOptionError("type", "x" * 1_000_000, "a short one")
+    assert str(error) == f"type='{'x' * 298}… is not allowed: a short one"
+
+
 @pytest.mark.parametrize("wish", [SkipRetry, RevokeTask, RetryLater])
 def test_what_a_handler_raises_to_steer_its_task_is_no_error_of_ours(wish: type[Exception]) -> None:
     assert not issubclass(wish, AsynqError)
