@@ -40,7 +40,7 @@ class Task:
     ) -> None:
         object.__setattr__(self, "type", check_name("type", type))
         object.__setattr__(self, "payload", _encoded(payload))
-        object.__setattr__(self, "headers", _checked_headers(headers) if headers else _NO_HEADERS)
+        object.__setattr__(self, "headers", _NO_HEADERS if headers is None else _checked_headers(headers))
         object.__setattr__(self, "options", DEFAULTS.override(options) if options else DEFAULTS)
 
 
@@ -64,6 +64,9 @@ def _to_json(payload: object) -> str:
 
 
 def _checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    given: object = headers
+    if not isinstance(given, Mapping):
+        raise InvalidOptionError("headers", type(given), "a mapping of text by name, as in {'trace': '1'}")
     for name, value in headers.items():
         try:
             name.encode()

@@ -12,6 +12,7 @@ from asynq_py.wire.limits import MAX_INT32
 
 TIMEOUT: Final = 5.0
 CONNECT_TIMEOUT: Final = 3.0
+ADDRESSES: Final = "pairs of host and port, as in [('localhost', 26379)]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +55,17 @@ class RedisConfig:
         _check_number("port", self.port, 1, 65535)
         _check_number("db", self.db, 0, MAX_INT32)
         for name in ("sentinels", "cluster_nodes"):
-            addresses = tuple(_address(name, given) for given in getattr(self, name))
-            object.__setattr__(self, name, addresses)
+            object.__setattr__(self, name, _addresses(name, getattr(self, name)))
+        for name in ("master_name", "username", "password", "sentinel_username", "sentinel_password"):
+            _check_text(name, getattr(self, name))
+        for name in ("socket_path", "tls_ca_file", "tls_cert_file", "tls_key_file"):
+            _check_path(name, getattr(self, name))
+        for name in ("tls", "tls_check_hostname"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidOptionError(name, getattr(self, name), "True or False")
+        host: object = self.host
+        if not isinstance(host, str) or not host:
+            raise InvalidOptionError("host", host, "a name or an address")
         self._check_topology()
 
     def _check_topology(self) -> None:
@@ -73,8 +83,24 @@ def _check_number(name: str, value: object, least: int, most: int) -> None:
         raise InvalidOptionError(name, value, f"a whole number from {least} to {most}")
 
 
+def _check_text(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidOptionError(name, type(value), "text, or None")  # a password itself is not shown
+
+
+def _check_path(name: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str | os.PathLike) and os.fspath(value)):
+        raise InvalidOptionError(name, value, "the path of a file, or None")
+
+
+def _addresses(name: str, given: object) -> tuple[tuple[str, int], ...]:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise InvalidOptionError(name, given, ADDRESSES)
+    return tuple(_address(name, pair) for pair in given)
+
+
 def _address(name: str, given: object) -> tuple[str, int]:
     match given:
         case (str(host), int(port)) if host and not isinstance(port, bool) and 1 <= port <= 65535:
             return host, port
-    raise InvalidOptionError(name, given, "pairs of host and port, as in [('localhost', 26379)]")
+    raise InvalidOptionError(name, given, ADDRESSES)

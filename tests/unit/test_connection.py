@@ -219,6 +219,9 @@ async def test_a_config_says_where_redis_is(
         ],
         *[("port", value) for value in (0, -1, 65536, "6379", 1.0)],
         *[("db", value) for value in (-1, "0", True, 2**31)],
+        *[("host", value) for value in ("", None, 1)],
+        *[("socket_path", value) for value in ("", 5, b"/x")],
+        *[(name, 5) for name in ("sentinels", "cluster_nodes", "tls_ca_file", "tls", "tls_check_hostname")],
     ],
 )
 def test_a_config_with_a_bad_value_cannot_be_made(name: str, value: object) -> None:
@@ -226,6 +229,13 @@ def test_a_config_with_a_bad_value_cannot_be_made(name: str, value: object) -> N
     with pytest.raises(InvalidOptionError) as caught:
         RedisConfig(**given)
     assert (caught.value.option, caught.value.value) == (name, value)
+
+
+@pytest.mark.parametrize("name", ["username", "password", "sentinel_password", "master_name"])
+def test_a_config_takes_text_alone_where_text_is_due_and_does_not_show_what_it_got(name: str) -> None:
+    given: Any = {name: CANARY.encode()}
+    with pytest.raises(InvalidOptionError, match=f"^{name}=<class 'bytes'>"):
+        RedisConfig(**given)
 
 
 def test_a_config_does_not_show_its_passwords() -> None:

@@ -77,6 +77,12 @@ def test_headers_are_copied_and_cannot_be_changed() -> None:
     assert dict(Task("t").headers) == {}
 
 
+@pytest.mark.parametrize("headers", [1, "a", [("a", "b")], [], 0])
+def test_headers_that_are_no_mapping_are_refused(headers: Any) -> None:
+    with pytest.raises(InvalidOptionError, match=r"^headers=.* a mapping of text by name"):
+        Task("t", headers=headers)
+
+
 @pytest.mark.parametrize("headers", [{"a": 1}, {1: "a"}, {"a": None}, {"a": "\ud800"}, {"a": b"b"}])
 def test_a_header_that_is_no_text_is_refused(headers: Any) -> None:
     with pytest.raises(InvalidOptionError, match=r"^headers="):
