@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Final
 
 import anyio
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 SHORT_LIFE: Final = 5.0  # seconds; a process that lives no longer has failed to start
 FAILURES: Final = 5  # of these in a row, and we give up
 SHORTEST_PAUSE: Final = 0.2  # seconds before a process is replaced; doubled with each failure
+MAKER: Final = "a function that returns a Server, named in a module so that other processes can import it"
 _ASKED: Final = (0, -signal.SIGTERM, -signal.SIGINT)  # how a process may end that was told to
 
 
@@ -40,7 +42,11 @@ class Supervisor:
     def __init__(self, make_server: Callable[[], Server], *, processes: int | None = None) -> None:
         self._count = _checked_count(processes)
         if not callable(make_server):
-            raise InvalidOptionError("make_server", make_server, "a function that returns a Server")
+            raise InvalidOptionError("make_server", make_server, MAKER)
+        try:
+            ForkingPickler.dumps(make_server)
+        except Exception as error:  # pickle has an error for each case
+            raise InvalidOptionError("make_server", make_server, MAKER) from error
         self._make_server = make_server
         self._running: dict[int, SpawnProcess] = {}
         self._failures = 0
@@ -153,7 +159,10 @@ def _exit_code(code: int) -> int:
 
 def _work(make_server: Callable[[], Server]) -> None:
     os.setpgid(0, 0)  # a Ctrl-C in the terminal is for the supervisor, which passes it on
-    asyncio.run(_serve(make_server()))
+    server: object = make_server()
+    if not isinstance(server, Server):
+        raise InvalidOptionError("make_server", make_server, f"{MAKER}; this one returned {type(server)}")
+    asyncio.run(_serve(server))
 
 
 async def _serve(server: Server) -> None:

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import Client, InvalidOptionError, Server, Supervisor, Task
+from asynq_py import Client, InvalidOptionError, ServeMux, Server, Supervisor, Task
 from asynq_py.wire.messages import ServerInfo
 from tests.books import Books, books, books_become
 from tests.end_to_end.processes import ROOT, end
@@ -119,3 +119,8 @@ async def test_a_program_that_cannot_start_ends_with_its_own_code(start: Start) 
 def test_a_number_of_processes_that_makes_no_sense_is_refused(processes: int) -> None:
     with pytest.raises(InvalidOptionError, match="processes"):
         Supervisor(Server, processes=processes)  # type: ignore[arg-type]
+
+
+def test_a_function_that_other_processes_cannot_import_is_refused() -> None:
+    with pytest.raises(InvalidOptionError, match=r"^make_server=.* named in a module"):
+        Supervisor(lambda: Server(None, ServeMux()))
