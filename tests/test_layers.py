@@ -36,7 +36,7 @@ LAYERS: Final = (
     Layer("store", "embedded connection broker"),
     Layer("vocabulary", "options task info active_task retry handler middleware mux", not_from="store"),
     Layer("users", "client sync_client inspector"),
-    Layer("processes", "server"),
+    Layer("processes", "server scheduler", apart=True),
     Layer("public", "__init__"),
 )
 
