@@ -18,9 +18,9 @@ Handler: TypeAlias = Callable[[ActiveTask], object]
 def as_async(handler: Handler) -> AsyncHandler:
     """Make any handler awaitable.
 
-    Raises: InvalidOptionError: it cannot be called.
+    Raises: InvalidOptionError: it cannot be called with one argument.
     """
-    if not callable(handler):
+    if not _takes_one(handler):
         raise InvalidOptionError("handler", handler, "a function of one argument, the ActiveTask")
     if _is(inspect.isgeneratorfunction, handler) or _is(inspect.isasyncgenfunction, handler):
         # calling one runs nothing of it: every task would end well, and undone
@@ -34,6 +34,16 @@ def as_async(handler: Handler) -> AsyncHandler:
             await result
 
     return functools.update_wrapper(in_thread, handler) if hasattr(handler, "__name__") else in_thread
+
+
+def _takes_one(handler: Handler) -> bool:
+    try:
+        inspect.signature(handler).bind(None)
+    except TypeError:  # it takes something else, or cannot be called at all
+        return False
+    except ValueError:  # a built-in that does not say what it takes
+        return True
+    return True
 
 
 def _is(kind: Callable[[object], bool], handler: object) -> bool:

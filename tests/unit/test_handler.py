@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asynq_py import ActiveTask, InvalidOptionError
+from asynq_py import ActiveTask, InvalidOptionError, ServeMux
 from asynq_py.handler import Handler, as_async
 from tests.unit.tries import Try, active_task
 
@@ -85,8 +85,16 @@ async def async_generator(task: ActiveTask) -> AsyncIterator[int]:
     yield 1
 
 
+async def of_nothing() -> None: ...
+
+
+async def of_two(task: ActiveTask, more: object) -> None: ...
+
+
 @pytest.mark.parametrize(
-    "handler", [None, "f", 1, generator, async_generator, functools.partial(generator)], ids=str
+    "handler",
+    [None, "f", 1, generator, async_generator, functools.partial(generator), of_nothing, of_two, ServeMux],
+    ids=str,
 )
 def test_what_would_not_run_is_refused(handler: Any) -> None:
     """Calling a generator function runs nothing of it: the task would be lost as done."""
