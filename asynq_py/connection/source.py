@@ -190,7 +190,7 @@ def _check_url(rest: str, scheme: str, settings: Mapping[str, Any]) -> None:
 
 
 def _embedded_path(path: str) -> Path | None:
-    if (path and not path.startswith("/")) or "?" in path or "#" in path:
+    if (path and not path.startswith("/")) or re.search("[?#]|%00", path):
         raise InvalidOptionError("redis", "embedded://…", "embedded:// or embedded:///path/to/directory")
     return Path(unquote(path)) if path.strip("/") else None
 

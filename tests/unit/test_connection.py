@@ -98,6 +98,7 @@ async def test_a_url_says_where_redis_is(url: str, kind: type, settings: dict[st
         ("unix://", "path of a socket file"),
         ("embedded://host", "embedded:///path"),
         ("embedded:///path?db=1", "embedded:///path"),
+        ("embedded:///path%00", "embedded:///path"),
         (b"redis://h", "a URL"),
         (6379, "a URL"),
     ],
