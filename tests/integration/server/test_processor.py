@@ -243,18 +243,18 @@ async def test_strict_priority_empties_the_greater_queue_first(
 async def test_a_paused_queue_waits_without_being_asked_in_haste_and_goes_on_when_unpaused(
     proxy: Proxy, redis: Redis, client: Client, inspector: Inspector
 ) -> None:
-    def rounds(of: str) -> int:
-        """How often a script was called whose first key is this."""
-        return sum(request[0] == b"EVALSHA" and request[3] == of.encode() for request in proxy.requests)
+    def fetches() -> int:
+        scripts = [request for request in proxy.requests if request[0] == b"EVALSHA"]
+        return sum(script[3] == KEYS.pending.encode() for script in scripts)
 
-    async def forwarded() -> int:
-        return rounds(KEYS.scheduled)
+    async def looks_of_the_forwarder() -> int:
+        return sum(request[:2] == [b"ZRANGEBYSCORE", KEYS.scheduled.encode()] for request in proxy.requests)
 
     await inspector.pause_queue("default")
     await client.enqueue(Task("t", task_id="a"))
     async with Server(proxy.url, nothing, poll_interval=0.4, forward_interval=0.05):
-        await eventually(forwarded, lambda count: count >= 30)  # so, for more than a second
-        assert rounds(KEYS.pending) < 15
+        await eventually(looks_of_the_forwarder, lambda count: count >= 30)  # so, for more than a second
+        assert fetches() < 15
         assert await books(redis) == Books(pending=("a",))
         await inspector.unpause_queue("default")
         await books_become(redis, Books(processed=1))
