@@ -32,6 +32,7 @@ from asynq_py.outbox import Outbox
 from asynq_py.task import Task
 from asynq_py.task_ids import TaskIDs
 from asynq_py.wire import limits
+from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import TaskMessage, encode
 from asynq_py.wire.state import TaskState
 
@@ -167,23 +168,9 @@ class Client:
                 "payload", f"{size} bytes", f"at most {self._payload_limit} bytes (Client's payload_limit)"
             )
         options = task.options.override(given) if given else task.options
-        now = process_at = self._clock.time()
-        if options.process_at is not None:
-            process_at = options.process_at
-        elif options.process_in is not None:
-            process_at = now + options.process_in
-        state = TaskState.PENDING
-        if process_at > now:
-            state = TaskState.SCHEDULED
-        elif options.group is not None:
-            state = TaskState.AGGREGATING
-        lock, lock_ms = "", 0
-        if options.unique is not None:
-            lock = self._broker.keys(options.queue).unique(task.type, task.payload)
-            lock_ms = math.ceil((max(process_at - now, 0) + options.unique) * 1000)
         task_id = options.task_id or self._ids.next()
-        entry = NewTask(task_id, encode(_message(task, options, task_id, lock)), lock, lock_ms)
-        return Submission(task, options, entry, state, process_at)
+        keys = self._broker.keys(options.queue)
+        return submission(task, options, keys=keys, task_id=task_id, now=self._clock.time())
 
     def _accepted(self, submission: Submission, answer: Storing) -> TaskInfo:
         if answer is not Stored.YES:
@@ -294,6 +281,26 @@ class Client:
             if isinstance(answer, BrokerUnavailableError) and submissions[i].repeated:
                 answer.maybe_done = True
         return outcome
+
+
+def submission(task: Task, options: Options, *, keys: QueueKeys, task_id: str, now: float) -> Submission:
+    """Say what is to be stored for a task, and where. `keys`: of the queue that the options name."""
+    process_at = now
+    if options.process_at is not None:
+        process_at = options.process_at
+    elif options.process_in is not None:
+        process_at = now + options.process_in
+    state = TaskState.PENDING
+    if process_at > now:
+        state = TaskState.SCHEDULED
+    elif options.group is not None:
+        state = TaskState.AGGREGATING
+    lock, lock_ms = "", 0
+    if options.unique is not None:
+        lock = keys.unique(task.type, task.payload)
+        lock_ms = math.ceil((max(process_at - now, 0) + options.unique) * 1000)
+    entry = NewTask(task_id, encode(_message(task, options, task_id, lock)), lock, lock_ms)
+    return Submission(task, options, entry, state, process_at)
 
 
 def _durability(wish: str, replicas: int, timeout: float, *, at_most: float) -> Durability | None:

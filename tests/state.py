@@ -73,6 +73,8 @@ def state(
     archived: Sequence[Kept] = (),
     completed: Sequence[Kept] = (),
     groups: Mapping[str, Sequence[Kept]] | None = None,
+    taken: Mapping[tuple[str, str], Sequence[Kept]] | None = None,
+    taken_until: float = NOW + 120,
     locks: Mapping[str, str] | None = None,
     processed: int = 0,
     failed: int = 0,
@@ -80,7 +82,8 @@ def state(
 ) -> State:
     """All keys of one queue. `pending` is told next to run first, `active` in the order of taking.
 
-    `processed`, `failed`: both of all time and of the day of NOW. `locks`: task ID by key.
+    `groups`: by name; an empty one is only listed. `taken`: sets by group and set ID, whose deadline is
+    `taken_until`. `processed`, `failed`: both of all time and of the day of NOW. `locks`: task ID by key.
     """
     k = QueueKeys(queue)
     found: State = dict(locks or {})
@@ -96,9 +99,16 @@ def state(
         k.prefix + name: {task.id: task.score for task in tasks} for name, tasks in sets.items() if tasks
     }
     for name, members in (groups or {}).items():
-        found[k.group(name)] = {task.id: task.score for task in members}
+        if members:
+            found[k.group(name)] = {task.id: task.score for task in members}
         found.setdefault(k.groups, set()).add(name)
         sets[f"aggregating in {name}"] = members
+    for (name, set_id), members in (taken or {}).items():
+        key = k.aggregation_set(name, set_id)
+        if members:
+            found[key] = {task.id: task.score for task in members}
+        found.setdefault(k.aggregation_sets, {})[key] = taken_until
+        sets[f"aggregating from {key}"] = members
     for name, tasks in {"pending": pending, "active": active, **sets}.items():
         for task in tasks:
             found[k.task(task.id)] = _hash(task, queue, name.partition(" ")[0])

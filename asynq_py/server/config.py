@@ -13,12 +13,14 @@ from asynq_py.clock import Clock, SystemClock
 from asynq_py.errors import InvalidOptionError
 from asynq_py.options import Duration, check_queue, check_seconds
 from asynq_py.retry import default_is_failure, default_retry_delay
+from asynq_py.task import Task
 from asynq_py.wire import limits
 
 RetryDelay: TypeAlias = Callable[[int, BaseException, ActiveTask], float | timedelta]
 IsFailure: TypeAlias = Callable[[BaseException], bool]
 ErrorHandler: TypeAlias = Callable[[ActiveTask, BaseException], Awaitable[object] | object]
 HealthCheck: TypeAlias = Callable[[Exception | None], Awaitable[object] | object]
+GroupAggregator: TypeAlias = Callable[[str, list[Task]], Awaitable[Task] | Task]
 
 OnStuck: TypeAlias = Literal["keep", "release", "exit"]
 
@@ -67,6 +69,15 @@ class ServerOptions(TypedDict, total=False):
     """Called with None, or the error of a ping."""
     health_check_interval: Duration
     """Pause between pings. Default 15 s."""
+    group_aggregator: GroupAggregator
+    """(name of a group, its tasks, the oldest first) → one task. Without it groups are left alone."""
+    group_grace_period: Duration
+    """A group to which no task came for so long is aggregated, at least 1 s. Default 60 s."""
+    group_max_delay: Duration | None
+    """A group whose first task waited so long is aggregated. Default None: however long."""
+    group_max_size: int | None
+    """A group of so many tasks is aggregated, that many at once, at most 5000. Default None: groups of any
+    size wait, and 1000 tasks at most are aggregated at once."""
     handle_signals: bool
     """Let `serve()` obey TERM, INT and TSTP. Default True."""
     clock: Clock
@@ -100,6 +111,10 @@ class ServerConfig:
     janitor_batch_size: int = 100
     health_check: HealthCheck | None = None
     health_check_interval: float = 15.0
+    group_aggregator: GroupAggregator | None = None
+    group_grace_period: float = 60.0
+    group_max_delay: float | None = None
+    group_max_size: int | None = None
     handle_signals: bool = True
     clock: Clock = field(default_factory=SystemClock)
 
@@ -156,6 +171,15 @@ def _span_or_none(option: str, value: object) -> float | None:
     return None if value is None else _span(0.0)(option, value)
 
 
+def _group_size(option: str, value: object) -> int | None:
+    if value is None or (type(value) is int and value == 0):  # 0 means none, as in Go
+        return None
+    size = _count(option, value)
+    if size > limits.GROUP_SET_MAX:
+        raise InvalidOptionError(option, value, f"at most {limits.GROUP_SET_MAX}, or None")
+    return size
+
+
 def _callable(option: str, value: object) -> object:
     if not callable(value):
         raise InvalidOptionError(option, value, "a function")
@@ -186,6 +210,10 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "janitor_batch_size": _count,
     "health_check": _callable,
     "health_check_interval": _span(0.05),
+    "group_aggregator": _callable,
+    "group_grace_period": _span(1.0),
+    "group_max_delay": lambda option, value: _span_or_none(option, value) or None,
+    "group_max_size": _group_size,
     "handle_signals": _flag,
     "clock": _clock,
 }

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from asynq_py.active_task import CancelReason
 from asynq_py.broker.broker import Broker
+from asynq_py.broker.groups import Groups, Rules
 from asynq_py.broker.lane import Sender
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.component import Component
 from asynq_py.connection import Connector
 from asynq_py.handler import AsyncHandler
+from asynq_py.server.aggregator import Aggregator
 from asynq_py.server.attempt import Attempt
 from asynq_py.server.config import ServerConfig
 from asynq_py.server.forwarder import Forwarder
@@ -109,6 +111,17 @@ def assemble(
     ]
     if config.health_check is not None:
         inner.append(HealthChecker(upkeep, config.health_check, interval=config.health_check_interval))
+
+    if config.group_aggregator is not None:
+        rules = Rules(config.group_grace_period, config.group_max_delay, config.group_max_size or 0)
+        inner.append(
+            Aggregator(
+                *(Groups(rest, clock), clock, outage, queues),
+                aggregate=config.group_aggregator,
+                rules=rules,
+                threads=threads,
+            )
+        )
 
     @asynccontextmanager
     async def heart(outside: Outside) -> AsyncGenerator[Sequence[Component]]:

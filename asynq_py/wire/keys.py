@@ -10,12 +10,13 @@ from typing import Final
 QUEUES: Final = "asynq:queues"
 SERVERS: Final = "asynq:servers"
 WORKERS: Final = "asynq:workers"
+SCHEDULERS: Final = "asynq:schedulers"
 CANCEL_CHANNEL: Final = "asynq:cancel"
 
 
 _PLAIN: Final = (
     "pending", "active", "lease", "scheduled", "retry", "archived", "completed", "groups", "paused",
-    "processed", "failed",
+    "processed", "failed", "aggregation_sets",
 )  # fmt: skip
 
 
@@ -38,6 +39,7 @@ class QueueKeys:
     paused: str = field(init=False)
     processed: str = field(init=False)
     failed: str = field(init=False)
+    aggregation_sets: str = field(init=False)
 
     def __post_init__(self) -> None:
         prefix = f"asynq:{{{self.queue}}}:"
@@ -52,6 +54,14 @@ class QueueKeys:
 
     def group(self, name: str) -> str:
         return self.group_prefix + name
+
+    def aggregation_set(self, group: str, set_id: str) -> str:
+        """Tasks that were taken out of a group for one aggregation."""
+        return f"{self.group_prefix}{group}:{set_id}"
+
+    def cron(self, entry: str) -> str:
+        """The last time at which an entry of a scheduler was due; Go does not know this key."""
+        return f"{self.prefix}cron:{entry}"
 
     def processed_on(self, now: float) -> str:
         """The counter of the UTC day that `now` (Unix seconds) falls into."""
@@ -77,6 +87,15 @@ def server(identity: str) -> str:
 
 def workers(identity: str) -> str:
     return f"{WORKERS}:{{{identity}}}"
+
+
+def scheduler(identity: str) -> str:
+    """`identity`: host:pid:uuid of the scheduler. Wire format 2.3."""
+    return f"{SCHEDULERS}:{{{identity}}}"
+
+
+def scheduler_history(entry_id: str) -> str:
+    return f"asynq:scheduler_history:{entry_id}"
 
 
 def _utc_date(now: float) -> str:

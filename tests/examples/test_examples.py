@@ -75,6 +75,13 @@ def test_unique_tasks(redis_url: str) -> None:
     ]
 
 
+def test_groups(redis_url: str) -> None:
+    assert run("groups.py", redis_url) == [
+        "to ada: a comment, a like, a new follower",
+        "to grace: a like",
+    ]
+
+
 def test_results(redis_url: str) -> None:
     assert run("results.py", redis_url) == ["result: {'words': 4}", "state: completed, kept for 3600 s"]
 

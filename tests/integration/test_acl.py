@@ -64,10 +64,14 @@ async def handler(task: ActiveTask) -> None:
             await task.write_result(b"result")
 
 
+def aggregate(group: str, tasks: list[Task]) -> Task:
+    return Task("ends", task_id="aggregated", retention=60)
+
+
 async def test_client_and_worker_do_all_they_must(as_user: As, redis: Redis) -> None:
     async with (
         Client(await as_user("asynq-client")) as client,
-        Server(await as_user("asynq-worker"), handler),
+        Server(await as_user("asynq-worker"), handler, group_aggregator=aggregate, group_max_size=1),
     ):
         await client.enqueue(Task("ends"), task_id="done")
         await client.enqueue(Task("ends"), task_id="kept", retention=60)
@@ -79,10 +83,9 @@ async def test_client_and_worker_do_all_they_must(as_user: As, redis: Redis) -> 
         wanted = Books(
             retry={"fails", "waits"},
             archived={"skips"},
-            completed={"kept"},
-            processed=6,
+            completed={"kept", "aggregated"},
+            processed=7,
             failed=2,
-            strays={"group"},
         )
         await books_become(redis, wanted)
 

@@ -39,6 +39,10 @@ def test_the_defaults() -> None:
         "janitor_batch_size": 100,
         "health_check": None,
         "health_check_interval": 15.0,
+        "group_aggregator": None,
+        "group_grace_period": 60.0,
+        "group_max_delay": None,
+        "group_max_size": None,
         "handle_signals": True,
     }
 
@@ -66,6 +70,14 @@ def test_every_option_has_a_place_in_the_config() -> None:
         ("max_loop_block", None, None),
         ("max_loop_block", timedelta(seconds=3), 3.0),
         ("janitor_batch_size", 500, 500),
+        ("group_aggregator", max, max),
+        ("group_grace_period", 1, 1.0),
+        ("group_max_delay", None, None),
+        ("group_max_delay", 0, None),
+        ("group_max_delay", timedelta(minutes=2), 120.0),
+        ("group_max_size", None, None),
+        ("group_max_size", 0, None),
+        ("group_max_size", 5000, 5000),
         ("handle_signals", False, False),
     ],
 )
@@ -100,6 +112,11 @@ BAD: list[tuple[str, list[Any], str]] = [
     ("is_failure", [True], "a function"),
     ("error_handler", ["print"], "a function"),
     ("health_check", [1], "a function"),
+    ("group_aggregator", [1, None], "a function"),
+    ("group_grace_period", [*SPANS, 0.9], "1 or more seconds"),
+    ("group_max_delay", [-1, "1"], "0 or more seconds"),
+    ("group_max_size", [-1, 1.0, "10", True, False], "whole number, one or more"),
+    ("group_max_size", [5001], "at most 5000"),
     ("colour", ["red"], "the options of a server are concurrency"),
 ]
 
