@@ -109,7 +109,7 @@ def task_info(
         group=message.group_key or None,
         next_process_at=None if next_process_at is None else datetime.fromtimestamp(next_process_at, UTC),
         retention=message.retention,
-        completed_at=_instant(message.completed_at),
+        completed_at=_instant(message.completed_at) if state is TaskState.COMPLETED else None,
         result=result,
         is_orphaned=is_orphaned,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sized
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sized
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from asynq_py.broker.broker import Broker
-from asynq_py.broker.inspection import Inspection, Place, Row
+from asynq_py.broker.inspection import Inspection, Moved, Place, Row
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.clock import Clock, SystemClock
@@ -27,6 +27,13 @@ from asynq_py.wire.state import TaskState
 
 LONGEST_HISTORY: Final = 366  # days; Redis keeps 90
 LONGEST_PAGE: Final = 10_000
+
+_WHY_NOT: Final[Mapping[Moved, str]] = {
+    Moved.ACTIVE: "it is running; cancel_processing asks its worker to end it",
+    Moved.ALREADY: "it is {goal} already",
+    Moved.AGGREGATING: "it is just being aggregated with others of its group; that ends within two minutes",
+    Moved.ELSEWHERE: "it is not where its state says, as a worker lost it or moves it right now",
+}
 
 Found = TypeVar("Found", bound=Sized)
 
@@ -187,6 +194,104 @@ class Inspector:
         state = TaskState(stored.state)
         next_at = self._clock.time() if state is TaskState.PENDING else stored.score
         return task_info(message, state=state, next_process_at=next_at, result=stored.result)
+
+    async def run_task(self, queue: str, task_id: str) -> None:
+        """Make a task pending that waits for something or is kept: it joins the end of its queue.
+
+        A completed task can be run again. It does not take its unique lock again, which ended with its
+        success, and keeps its result until the new try brings one.
+
+        Raises: TaskNotFoundError. AsynqError: it is running, pending already, or just being aggregated.
+        """
+        await self._move(self._inspection.run_task, queue, task_id, "run", "pending")
+
+    async def archive_task(self, queue: str, task_id: str) -> None:
+        """Put a task aside that is not running; it keeps its unique lock until that ends or it is deleted.
+
+        Raises: TaskNotFoundError. AsynqError: it is running, archived already, or just being aggregated.
+        """
+        await self._move(self._inspection.archive_task, queue, task_id, "archived", "archived")
+
+    async def delete_task(self, queue: str, task_id: str) -> None:
+        """Forget a task that is not running. Its ID and its unique lock are free again.
+
+        Raises: TaskNotFoundError. AsynqError: it is running, or just being aggregated.
+        """
+        await self._move(self._inspection.delete_task, queue, task_id, "deleted", "")
+
+    async def run_all_scheduled(self, queue: str) -> int:
+        """Make all scheduled tasks pending. Returns how many."""
+        return await self._all(self._inspection.run_all, _place(queue, TaskState.SCHEDULED))
+
+    async def run_all_retry(self, queue: str) -> int:
+        """Make all tasks pending that wait for their next try. Returns how many."""
+        return await self._all(self._inspection.run_all, _place(queue, TaskState.RETRY))
+
+    async def run_all_archived(self, queue: str) -> int:
+        """Make all archived tasks pending. Returns how many."""
+        return await self._all(self._inspection.run_all, _place(queue, TaskState.ARCHIVED))
+
+    async def run_all_aggregating(self, queue: str, group: str) -> int:
+        """Make all tasks of a group pending, one by one. Returns how many."""
+        return await self._all(self._inspection.run_all, _place(queue, TaskState.AGGREGATING, group))
+
+    async def archive_all_pending(self, queue: str) -> int:
+        """Put all pending tasks aside. Returns how many."""
+        return await self._all(self._inspection.archive_all, _place(queue, TaskState.PENDING))
+
+    async def archive_all_scheduled(self, queue: str) -> int:
+        """Put all scheduled tasks aside. Returns how many."""
+        return await self._all(self._inspection.archive_all, _place(queue, TaskState.SCHEDULED))
+
+    async def archive_all_retry(self, queue: str) -> int:
+        """Put all tasks aside that wait for their next try. Returns how many."""
+        return await self._all(self._inspection.archive_all, _place(queue, TaskState.RETRY))
+
+    async def archive_all_aggregating(self, queue: str, group: str) -> int:
+        """Put all tasks of a group aside. Returns how many."""
+        return await self._all(self._inspection.archive_all, _place(queue, TaskState.AGGREGATING, group))
+
+    async def delete_all_pending(self, queue: str) -> int:
+        """Forget all pending tasks. Returns how many."""
+        return await self._all(self._inspection.delete_all, _place(queue, TaskState.PENDING))
+
+    async def delete_all_scheduled(self, queue: str) -> int:
+        """Forget all scheduled tasks. Returns how many."""
+        return await self._all(self._inspection.delete_all, _place(queue, TaskState.SCHEDULED))
+
+    async def delete_all_retry(self, queue: str) -> int:
+        """Forget all tasks that wait for their next try. Returns how many."""
+        return await self._all(self._inspection.delete_all, _place(queue, TaskState.RETRY))
+
+    async def delete_all_archived(self, queue: str) -> int:
+        """Forget all archived tasks. Returns how many."""
+        return await self._all(self._inspection.delete_all, _place(queue, TaskState.ARCHIVED))
+
+    async def delete_all_completed(self, queue: str) -> int:
+        """Forget all completed tasks. Returns how many."""
+        return await self._all(self._inspection.delete_all, _place(queue, TaskState.COMPLETED))
+
+    async def delete_all_aggregating(self, queue: str, group: str) -> int:
+        """Forget all tasks of a group. Returns how many."""
+        return await self._all(self._inspection.delete_all, _place(queue, TaskState.AGGREGATING, group))
+
+    async def _move(
+        self, move: Callable[[str, str], Awaitable[Moved]], queue: str, task_id: str, done: str, goal: str
+    ) -> None:
+        check_name("queue", queue)
+        answer = await move(queue, check_name("task_id", task_id))
+        if answer is Moved.GONE:
+            await self._check_queue(queue)
+            raise TaskNotFoundError(queue, task_id)
+        if answer is not Moved.OK:
+            why = _WHY_NOT[answer].format(goal=goal)
+            raise AsynqError(f"task {task_id!r} in queue {queue!r} cannot be {done}: {why}")
+
+    async def _all(self, move: Callable[[Place], Awaitable[int]], place: Place) -> int:
+        count = await move(place)
+        if not count:
+            await self._check_queue(place.queue)
+        return count
 
     async def cancel_processing(self, task_id: str) -> None:
         """Ask all servers to cancel the task of this ID if one runs it. Nothing tells whether one does."""

@@ -8,7 +8,8 @@ All methods raise BrokerUnavailableError and BrokerError.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from asynq_py.broker.lane import Argument, Command, Sender
@@ -21,6 +22,12 @@ from asynq_py.wire.state import TaskState
 _LIST_TASKS: Final = load("list_tasks")
 _QUEUE_COUNTS: Final = load("queue_counts")
 _MEMORY: Final = load("memory")
+_RUN_TASK: Final = load("run_task")
+_ARCHIVE_TASK: Final = load("archive_task")
+_DELETE_TASK: Final = load("delete_task")
+_RUN_ALL: Final = load("run_all")
+_ARCHIVE_ALL: Final = load("archive_all")
+_DELETE_ALL: Final = load("delete_all")
 
 DAY: Final = 24 * 3600.0
 _LISTS: Final = frozenset({TaskState.PENDING, TaskState.ACTIVE})
@@ -46,6 +53,17 @@ class Place(NamedTuple):
     @property
     def kind(self) -> str:
         return "list" if self.state in _LISTS else "set"
+
+
+class Moved(StrEnum):
+    """What became of one task that was to be moved; only after OK is anything changed."""
+
+    OK = "OK"
+    GONE = "GONE"
+    ACTIVE = "ACTIVE"
+    ALREADY = "ALREADY"
+    AGGREGATING = "AGGREGATING"
+    ELSEWHERE = "ELSEWHERE"
 
 
 class Row(NamedTuple):
@@ -137,6 +155,72 @@ class Inspection:
             Row(reply[i], None if reply[i + 1] is None else float(reply[i + 1]), reply[i + 2], reply[i + 3])
             for i in range(0, len(reply), 4)
         ]
+
+    # -- moving tasks -----------------------------------------------------------------------------------
+
+    async def run_task(self, queue: str, task_id: str) -> Moved:
+        """Make a task pending, whatever it waits for. Source: wire format 7.7; Q-06, Q-17, Q-19."""
+        k = QueueKeys(queue)
+        return await self._moved(_RUN_TASK([k.pending, k.groups], (task_id, k.prefix, self._now_ns())))
+
+    async def archive_task(self, queue: str, task_id: str) -> Moved:
+        """Put a task aside. Its unique lock stays. Source: wire format 7.9; Q-11."""
+        k = QueueKeys(queue)
+        arguments = (task_id, k.prefix, *self._archive_bounds())
+        return await self._moved(_ARCHIVE_TASK([k.archived, k.groups], arguments))
+
+    async def delete_task(self, queue: str, task_id: str) -> Moved:
+        """Forget a task, and free its unique lock. Source: wire format 7.11."""
+        k = QueueKeys(queue)
+        return await self._moved(_DELETE_TASK([k.groups], (task_id, k.prefix)))
+
+    async def run_all(self, place: Place) -> int:
+        """Make all tasks of a set pending. Returns how many. Source: wire format 7.8; Q-36."""
+        k = place.keys
+        keys, step = [place.key, k.pending, k.lease, k.groups], self._step(place)
+        return await self._all(place, lambda: _RUN_ALL(keys, (*step, self._now_ns())))
+
+    async def archive_all(self, place: Place) -> int:
+        """Put all tasks of a state aside. Returns how many. Source: wire format 7.10; Q-11, Q-36."""
+        k = place.keys
+        keys, step = [place.key, k.archived, k.lease, k.groups], self._step(place)
+        return await self._all(
+            place, lambda: _ARCHIVE_ALL(keys, (*step, place.kind, *self._archive_bounds()))
+        )
+
+    async def delete_all(self, place: Place) -> int:
+        """Forget all tasks of a state, and free their unique locks. Returns how many.
+
+        Source: wire format 7.11; Q-36.
+        """
+        k = place.keys
+        keys, step = [place.key, k.lease, k.groups], self._step(place)
+        return await self._all(place, lambda: _DELETE_ALL(keys, (*step, place.kind)))
+
+    async def _moved(self, command: Command) -> Moved:
+        return Moved((await self._lane.post(command)).decode())
+
+    async def _all(self, place: Place, step: Callable[[], Command]) -> int:
+        """Repeat a step for as many tasks as there are now: producers at work do not make it endless."""
+        left = int(await self._lane.call("LLEN" if place.kind == "list" else "ZCARD", place.key))
+        moved = 0
+        while left > 0:
+            taken, tasks = await self._lane.post(step())
+            moved += tasks
+            left -= taken
+            if not taken:
+                break
+        return moved
+
+    def _step(self, place: Place) -> tuple[Argument, ...]:
+        return (place.keys.task_prefix, limits.INSPECT_BATCH, place.group)
+
+    def _archive_bounds(self) -> tuple[Argument, ...]:
+        now = int(self._clock.time())
+        return (now, now - limits.ARCHIVE_AGE, limits.ARCHIVE_SIZE, limits.TRIM_BATCH)
+
+    def _now_ns(self) -> int:
+        return int(self._clock.time() * 1_000_000) * 1000
 
     # -- numbers ----------------------------------------------------------------------------------------
 

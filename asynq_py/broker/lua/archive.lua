@@ -6,22 +6,14 @@
 --       4 now, unix seconds  5 archived before this time: forgotten  6 tasks the archive keeps
 --       7 tasks forgotten at most in one call; then for each task: ID, lease token, message
 -- Returns one number per task: 1 archived, 0 no longer ours (nothing is changed then).
--- Forgetting goes in steps, so a long archive never breaks this call (Q-10).
 -- Peer  asynq (Go) internal/rdb/rdb.go archiveCmd; wire format 5.10.
 -- include _lease
 -- include _count
 -- include _unlock
+-- include _trim
 local active, lease, archived, processed_today, failed_today, processed, failed = unpack(KEYS)
 local prefix, day_ends_at, highest = ARGV[1], ARGV[2], ARGV[3]
 local now, cutoff, capacity, step = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
-
-local function forget(ids)
-  for _, id in ipairs(ids) do
-    unlock(redis.call('HGET', prefix .. id, 'unique_key'), id)
-    redis.call('ZREM', archived, id)
-    redis.call('DEL', prefix .. id)
-  end
-end
 
 check_counters(processed_today, failed_today, processed, failed)
 redis.call('ZCARD', archived)  -- refuses a key of another type before anything is written
@@ -39,11 +31,7 @@ for i = 8, #ARGV, 3 do
   answers[#answers + 1] = answer
 end
 if failures > 0 then
-  forget(redis.call('ZRANGEBYSCORE', archived, '-inf', cutoff, 'LIMIT', 0, step))
-  local surplus = math.min(redis.call('ZCARD', archived) - capacity, step)
-  if surplus > 0 then
-    forget(redis.call('ZRANGE', archived, 0, surplus - 1))
-  end
+  trim(archived, prefix, cutoff, capacity, step)
 end
 count_failure(processed_today, failed_today, processed, failed, failures, day_ends_at, highest)
 return answers
