@@ -31,10 +31,10 @@ class Layer:
 # From the bottom up: each layer may import from its own and from all before it, except as noted.
 LAYERS: Final = (
     Layer("errors", "_version errors", apart=True),
-    Layer("ground", "clock component outbox signals task_ids", apart=True),
+    Layer("ground", "clock component outage outbox process signals task_ids", apart=True),
     Layer("wire", "wire"),
     Layer("store", "embedded connection broker"),
-    Layer("vocabulary", "options task info active_task retry handler middleware mux", not_from="store"),
+    Layer("vocabulary", "options option_text task info active_task retry handler middleware mux", not_from="store"),
     Layer("users", "client sync_client inspector"),
     Layer("processes", "server scheduler", apart=True),
     Layer("public", "__init__"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import socket
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ import anyio
 from asynq_py.broker.broker import Broker
 from asynq_py.broker.registry import Registry
 from asynq_py.errors import BrokerError, BrokerUnavailableError
+from asynq_py.process import host_name
 from asynq_py.server.attempt import Attempt
 from asynq_py.server.config import ServerConfig
 from asynq_py.server.each import each
@@ -56,7 +56,7 @@ class Heartbeater:
         self._status = status
         self._watchdog = watchdog
         self._lost = lost
-        self._host = _host_name()
+        self._host = host_name()
         self._pid = os.getpid()
         self._server_id = str(uuid4())
         self._identity = f"{self._host}:{self._pid}:{self._server_id}"
@@ -145,10 +145,3 @@ class Heartbeater:
         set_instant(info.start_time, started_at)
         set_instant(info.deadline, attempt.deadline)
         return info
-
-
-def _host_name() -> str:
-    try:
-        return socket.gethostname() or "unknown-host"
-    except OSError:
-        return "unknown-host"

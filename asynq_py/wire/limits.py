@@ -17,6 +17,7 @@ DEFAULT_QUEUE: Final = "default"
 AGGREGATION_TIME: Final = 120
 MAX_INT64: Final = 9223372036854775807
 MAX_INT32: Final = 2147483647
+SCHEDULER_HEARTBEAT: Final = 10.0
 
 # our own; none of them can be seen by a peer
 FORWARD_BATCH: Final = 100  # tasks a script moves at once: keeps a script well under 5 ms
@@ -38,4 +39,6 @@ LEASE_SKEW: Final = 5.0  # how far the clocks of two servers may differ before a
 POISON_LIMIT: Final = 3  # workers that may die on a task before it is archived (reliability guide F29)
 PAYLOAD_LIMIT: Final = 1 << 20  # bytes
 ERROR_TEXT_LIMIT: Final = 4096  # bytes of UTF-8
+TICK_TTL: Final = 90 * 24 * 3600  # how long the last time of a scheduler's entry is remembered at least
+HISTORY_TTL: Final = 7 * 24 * 3600  # how long what an entry enqueued is remembered at least
 NAME_LIMIT: Final = 255  # characters of a task type, queue, ID or group name

@@ -94,3 +94,41 @@ async def test_cancel_tells_how_many_servers_heard_it(registry: Registry, redis:
         message = await channel.get_message(timeout=5)
     assert message is not None
     assert message["data"].decode() == "tâsk"
+
+
+# -- schedulers ---------------------------------------------------------------------------------------------
+
+ENTRIES, HISTORY = "asynq:schedulers:{h:1:s}", "asynq:scheduler_history:e"
+
+
+async def test_a_scheduler_is_listed_with_its_entries_for_a_while(registry: Registry, redis: Redis) -> None:
+    await registry.write_entries(ME, [b"old"], now=NOW - 5, ttl=20)
+    await registry.write_entries(ME, [b"one", b"two"], now=NOW + 0.9, ttl=20)
+
+    assert await dump(redis) == {"asynq:schedulers": {ENTRIES: NOW + 20}, ENTRIES: ["two", "one"]}
+    assert 18 <= await redis.ttl(ENTRIES) <= 20
+
+
+async def test_a_scheduler_that_ends_leaves_nothing_and_others_alone(
+    registry: Registry, redis: Redis
+) -> None:
+    await registry.write_entries("h:2:s", [b"other"], now=NOW, ttl=20)
+    before = await dump(redis)
+    await registry.write_entries(ME, [b"one"], now=NOW, ttl=20)
+    await registry.record_enqueue("e", b"event", now=NOW, ttl=60)
+
+    await registry.clear_entries(ME)
+    await registry.clear_history(["e"])
+
+    assert await dump(redis) == before
+
+
+async def test_a_history_keeps_the_last_thousand_and_ends(registry: Registry, redis: Redis) -> None:
+    await redis.zadd(HISTORY, {f"event {n}": n for n in range(1000)})
+
+    await registry.record_enqueue("e", b"event 1000", now=NOW, ttl=60)
+
+    assert await redis.zcard(HISTORY) == 1000
+    assert await redis.zrange(HISTORY, 0, 0) == [b"event 1"]
+    assert await redis.zscore(HISTORY, "event 1000") == NOW
+    assert 50 < await redis.ttl(HISTORY) <= 60
