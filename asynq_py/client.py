@@ -7,7 +7,6 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
 from typing import Final, Literal, Self, Unpack
@@ -15,7 +14,7 @@ from typing import Final, Literal, Self, Unpack
 from asynq_py.broker.broker import Broker, NewTask, Stored, Storing, Unconfirmed
 from asynq_py.broker.durable_lane import Durability
 from asynq_py.broker.lanes import open_lane
-from asynq_py.clock import Clock, SystemClock
+from asynq_py.clock import Clock, SystemClock, instant
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
     AsynqError,
@@ -75,8 +74,8 @@ class Client:
         clock: Clock | None = None,
     ) -> None:
         self._timeout = check_seconds("timeout", timeout, least=0.001)
-        if payload_limit < 0:
-            raise InvalidOptionError("payload_limit", payload_limit, "zero or more bytes")
+        if type(payload_limit) is not int or payload_limit < 0:
+            raise InvalidOptionError("payload_limit", payload_limit, "a whole number of bytes, zero or more")
         self._payload_limit = payload_limit
         self._clock = clock or SystemClock()
         self._connector = Connector(redis)
@@ -89,6 +88,7 @@ class Client:
         )
         self._broker = Broker(self._lane, self._clock)
         self._ids = TaskIDs()
+        self._is_closed = False
         self._outbox: Outbox[Submission, Storing] = Outbox(self._store, limit=limits.ENQUEUE_BATCH)
 
     async def enqueue(self, task: Task, **options: Unpack[TaskOptions]) -> TaskInfo:
@@ -101,6 +101,7 @@ class Client:
         stored but may be lost by a failover. BrokerUnavailableError: Redis is away; if `maybe_done` is set
         the task may have been stored all the same.
         """
+        self._check_open()
         submission = self._prepare(task, options)
         try:
             answer = await self._outbox.put(submission)
@@ -117,34 +118,43 @@ class Client:
         """Store many tasks in few round trips; answers in order, one bad task fails alone.
 
         Raises: InvalidOptionError: an option given here is bad; nothing was sent. BrokerUnavailableError:
-        Redis is away and no task is known to be stored.
+        Redis is away and no task is known to be stored. What `tasks` itself raises, when it is read: tasks
+        before that may be stored.
         """
+        self._check_open()
         Options().override(options)
-        results: list[TaskInfo | EnqueueError] = []
         remaining = iter(tasks)
-        on_its_way: asyncio.Task[list[TaskInfo | EnqueueError]] | None = None
+        sent: list[asyncio.Task[list[TaskInfo | EnqueueError]]] = []
+        failure: Exception | None = None
         async with asyncio.TaskGroup() as sending:
-            while batch := list(islice(remaining, BATCH)):
+            while failure is None:
+                try:
+                    batch = list(islice(remaining, BATCH))
+                except Exception as error:  # raised below as it is: here the group would wrap it
+                    failure = error
+                    break
+                if not batch:
+                    break
                 # one batch is prepared while Redis stores the one before it
-                sent = sending.create_task(self._enqueue_batch(batch, options))
+                sent.append(sending.create_task(self._enqueue_batch(batch, options)))
                 await asyncio.sleep(0)
-                if on_its_way is not None:
-                    results += await on_its_way
-                    if _is_away(results):
-                        break
-                on_its_way = sent
-        if on_its_way is not None:
-            results += await on_its_way
+                if len(sent) > 1 and _is_away(await sent[-2]):
+                    break
+        if failure is not None:
+            raise failure
+        results = [answer for answers in sent for answer in answers.result()]
         if away := _is_away(results):
             raise away
         return results
 
     async def ping(self) -> None:
         """Ask Redis for an answer. Raises: BrokerUnavailableError."""
+        self._check_open()
         await self._broker.ping()
 
     async def aclose(self) -> None:
-        """Finish what is under way and close the connection. Idempotent."""
+        """Finish what is under way and close the connection. Idempotent; a closed client refuses calls."""
+        self._is_closed = True
         await self._outbox.drain()
         await self._lane.aclose()
         await self._connector.aclose()
@@ -156,6 +166,10 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise AsynqError("this client is closed; make another one")
 
     # -- one task ---------------------------------------------------------------------------------------
 
@@ -367,9 +381,9 @@ def _info(submission: Submission, next_process_at: float | None) -> TaskInfo:
         last_error=None,
         last_failed_at=None,
         timeout=_timeout(options) or None,
-        deadline=None if options.deadline is None else datetime.fromtimestamp(options.deadline, UTC),
+        deadline=None if options.deadline is None else instant(options.deadline),
         group=options.group,
-        next_process_at=None if next_process_at is None else datetime.fromtimestamp(next_process_at, UTC),
+        next_process_at=None if next_process_at is None else instant(next_process_at),
         retention=options.retention,
         completed_at=None,
         result=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -28,6 +29,12 @@ def fold(middleware: Sequence[Middleware], handler: AsyncHandler) -> AsyncHandle
 
 def _wrapped(layer: Middleware, inner: AsyncHandler) -> AsyncHandler:
     async def call(task: ActiveTask) -> None:
-        await layer(task, inner)
+        running = layer(task, inner)
+        if not inspect.isawaitable(running):
+            name = getattr(layer, "__qualname__", repr(layer))
+            raise InvalidOptionError(
+                "middleware", name, "a coroutine function (async def) of task and call_next"
+            )
+        await running
 
     return call

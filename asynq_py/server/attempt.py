@@ -8,12 +8,11 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from asynq_py.active_task import ActiveTask, CancelReason, set_current_task
 from asynq_py.broker.broker import Broker, Owned
-from asynq_py.clock import Clock
+from asynq_py.clock import Clock, instant
 from asynq_py.errors import LeaseExpiredError
 from asynq_py.handler import AsyncHandler
 from asynq_py.server import attempt_log, callbacks, outcome
@@ -40,7 +39,7 @@ class Surroundings:
     """What all attempts of a server share.
 
     `stuck` hears of a try that has not ended `cancel_grace` after it was cancelled; `interrupted`, that a
-    handler raised KeyboardInterrupt.
+    handler raised KeyboardInterrupt. `is_torn_down`: is the whole server being cancelled?
     """
 
     handler: AsyncHandler
@@ -51,6 +50,7 @@ class Surroundings:
     report: Report
     stuck: Callable[[Attempt], object]
     interrupted: Callable[[], object]
+    is_torn_down: Callable[[], bool] = lambda: False
 
 
 class Attempt:
@@ -175,9 +175,9 @@ class Attempt:
         except asyncio.CancelledError as error:
             if self.cancel_reason is not None:
                 return self._cancelation_error()
-            if self.task is not None and self.task.cancelling():
-                raise  # not our doing: the server is being torn down
-            return error  # the handler's own
+            if self._around.is_torn_down():
+                raise
+            return error  # the handler's own, or of somebody who cancelled its asyncio task
         except GeneratorExit as error:
             if asyncio.current_task() is not self.task:
                 raise  # the coroutine is closed from outside, after its event loop has ended
@@ -216,7 +216,7 @@ class Attempt:
             case CancelReason.TIMEOUT:
                 return TimeoutError(f"not done within {self.deadline - (self.started_at or 0.0):.0f} s")
             case CancelReason.DEADLINE:
-                return TimeoutError(f"not done by {datetime.fromtimestamp(self.deadline, UTC):%F %TZ}")
+                return TimeoutError(f"not done by {instant(self.deadline):%F %TZ}")
             case CancelReason.LEASE_LOST:
                 return LeaseExpiredError(self.queue, self.id)
             case _:

@@ -12,6 +12,8 @@ from asynq_py.server.outcome import Rules
 
 logger = logging.getLogger(__name__)
 
+_ERRORS = (Exception, SystemExit, KeyboardInterrupt)  # the latter two would end the whole process
+
 
 async def tell(config: ServerConfig, active: ActiveTask, error: BaseException) -> None:
     """Call the error handler, if there is one."""
@@ -22,7 +24,7 @@ async def tell(config: ServerConfig, active: ActiveTask, error: BaseException) -
         answer = handler(active, error)
         if inspect.isawaitable(answer):
             await answer
-    except Exception:
+    except _ERRORS:
         logger.exception("the error handler failed on %s", active)
 
 
@@ -33,14 +35,14 @@ def rules(config: ServerConfig, active: ActiveTask) -> Rules:
         try:
             delay = config.retry_delay(n, error, active)
             return delay if isinstance(delay, int | float) else delay.total_seconds()
-        except Exception:
+        except _ERRORS:
             logger.exception("retry_delay failed on %s; the default is used", active)
             return default_retry_delay(n, error, active)
 
     def is_failure(error: BaseException) -> bool:
         try:
             return bool(config.is_failure(error))
-        except Exception:
+        except _ERRORS:
             logger.exception("is_failure failed on %s; it counts as a failure", active)
             return True
 

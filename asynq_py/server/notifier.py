@@ -21,6 +21,7 @@ from asynq_py.server.outage import Backoff
 
 logger = logging.getLogger(__name__)
 
+SHORTEST: Final = 0.01  # seconds between polls, however short they are wanted
 SAFETY: Final = 10  # polls left out where Redis wakes us
 
 
@@ -48,10 +49,10 @@ class Notifier:
         """Wait until a queue that was found empty may have tasks, or until it is time to look anyway."""
         # Cleared before the sentries are armed: an armed one looks for itself, so no push is missed.
         self._wake.clear()
-        seconds = self._poll * random.uniform(0.5, 1.5)
+        seconds = max(self._poll, SHORTEST) * random.uniform(0.5, 1.5)
         watched = [sentry for queue, sentry in self._sentries.items() if queue not in unwatched]
         if len(watched) == len(self._sentries) and all(sentry.works for sentry in watched):
-            seconds *= SAFETY
+            seconds = max(seconds * SAFETY, 1.0)
         for sentry in watched:
             sentry.armed.set()
         with anyio.move_on_after(seconds):

@@ -75,6 +75,7 @@ class Processor:
     async def run(self) -> None:
         """Work until `end()`. Returns when no handler runs any more, or those that do were left behind."""
         grace = self._config.cancel_grace
+        self._slots.open()
         try:
             while not self._is_stopped:
                 await self._work()

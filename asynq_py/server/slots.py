@@ -61,9 +61,12 @@ class Slots:
         self._syncer = syncer
         self._inflight = inflight
         self._around = Surroundings(
-            *(handler, config, config.clock, results, threads, self.report, self._note_stuck, end)
+            *(handler, config, config.clock, results, threads, self.report, self._note_stuck, end),
+            is_torn_down=self._is_torn_down,
         )
         self._stuck: set[Attempt] = set()
+        self._runner: asyncio.Task[Any] | None = None
+        self._is_over = False
         self.failure: ServerStateError | None = None
         self.left: list[asyncio.Task[None]] = []
         self._deadlines = Deadlines(inflight, config.clock)
@@ -73,6 +76,13 @@ class Slots:
         self._patience: asyncio.TimerHandle | None = None
         self.look_ahead = LookAhead(min(config.concurrency, AHEAD))
         self.changed = inflight.shrank  # also set when a try has ended
+
+    def open(self) -> None:
+        """Tell the asyncio task that runs the server: its cancelation is that of all tries."""
+        self._runner = asyncio.current_task()
+
+    def _is_torn_down(self) -> bool:
+        return self._is_over or (self._runner is not None and self._runner.cancelling() > 0)
 
     @property
     def around(self) -> Surroundings:
@@ -154,6 +164,7 @@ class Slots:
 
         `grace`: seconds they have for that.
         """
+        self._is_over = True
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + grace
         try:

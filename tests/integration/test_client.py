@@ -1,6 +1,6 @@
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from asynq_py import (
+    AsynqError,
     BrokerUnavailableError,
     Client,
     DuplicateTaskError,
@@ -522,3 +523,26 @@ async def test_a_long_list_is_stored_in_order_and_answered_in_order(client: Clie
     assert ids == [str(n) for n in range(3500)]
     stored = await redis.lrange("asynq:{q}:pending", 0, -1)
     assert stored == [task_id.encode() for task_id in reversed(ids)]
+
+
+async def test_what_an_iterable_raises_comes_out_as_it_is(client: Client) -> None:
+    def tasks() -> Iterator[Task]:
+        yield from [Task("t")] * 2500
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await client.enqueue_many(tasks())
+
+
+async def test_a_closed_client_refuses_every_call(redis_url: str) -> None:
+    client = Client(redis_url)
+    await client.aclose()
+    for call in (client.enqueue(Task("t")), client.enqueue_many([Task("t")]), client.ping()):
+        with pytest.raises(AsynqError, match="this client is closed"):
+            await call
+
+
+@pytest.mark.parametrize("limit", [-1, 1.5, True, "x", None])
+def test_a_limit_of_payloads_that_makes_no_sense_is_refused(limit: Any) -> None:
+    with pytest.raises(InvalidOptionError, match="payload_limit"):
+        Client("redis://localhost", payload_limit=limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asynq_py import ActiveTask, AsyncHandler, Middleware
+from asynq_py import ActiveTask, AsyncHandler, InvalidOptionError, Middleware
 from asynq_py.middleware import fold
 from tests.unit.tries import active_task
 
@@ -64,3 +64,12 @@ async def test_no_middleware_leaves_the_handler_as_it_is() -> None:
     async def handler(task: ActiveTask) -> None: ...
 
     assert fold([], handler) is handler
+
+
+async def test_a_plain_function_is_told_what_it_should_be() -> None:
+    async def handler(task: ActiveTask) -> None: ...
+
+    def plain(task: ActiveTask, call_next: AsyncHandler) -> None: ...
+
+    with pytest.raises(InvalidOptionError, match=r"plain.*async def"):
+        await fold([plain], handler)(active_task())  # type: ignore[list-item]

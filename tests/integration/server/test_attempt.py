@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -314,6 +315,19 @@ async def test_a_stray_cancelation_by_code_below_the_handler_is_a_failure(
     await work_until(RETRIED, handler)
 
 
+async def test_a_handler_that_cancels_its_own_asyncio_task_fails_its_try(
+    redis: Redis, client: Client, work_until: WorkUntil
+) -> None:
+    async def handler(task: ActiveTask) -> None:
+        own = asyncio.current_task()
+        assert own is not None
+        own.cancel()
+        await asyncio.sleep(0)
+
+    await client.enqueue(Task("t", task_id="a"))
+    await work_until(RETRIED, handler)
+
+
 # -- what users decide about failures -------------------------------------------------------------------
 
 
@@ -355,6 +369,19 @@ async def test_a_plain_error_handler_hears_of_every_kind_of_failure(
     await work_until(wanted, handler, error_handler=lambda task, error: told.append(error))
 
     assert told == [error]
+
+
+async def test_callbacks_that_want_to_exit_end_no_process(
+    redis: Redis, client: Client, work_until: WorkUntil
+) -> None:
+    def leave(*_: object) -> Any:
+        raise SystemExit(3)
+
+    async def handler(task: ActiveTask) -> None:
+        raise ValueError
+
+    await client.enqueue(Task("t", task_id="a"))
+    await work_until(RETRIED, handler, error_handler=leave, is_failure=leave, retry_delay=leave)
 
 
 async def test_an_error_handler_that_fails_changes_nothing(
