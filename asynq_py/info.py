@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
+from asynq_py.clock import instant
 from asynq_py.wire.messages import TaskMessage
 from asynq_py.wire.state import TaskState
 
@@ -107,7 +108,7 @@ def task_info(
         timeout=message.timeout or None,
         deadline=_instant(message.deadline),
         group=message.group_key or None,
-        next_process_at=None if next_process_at is None else datetime.fromtimestamp(next_process_at, UTC),
+        next_process_at=None if next_process_at is None else instant(next_process_at),
         retention=message.retention,
         completed_at=_instant(message.completed_at) if state is TaskState.COMPLETED else None,
         result=result,
@@ -116,4 +117,4 @@ def task_info(
 
 
 def _instant(seconds: int) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    return instant(seconds) if seconds else None

@@ -48,6 +48,7 @@ def test_a_snapshot_has_aware_datetimes_and_seconds() -> None:
         "retention": 3600,
         "completed_at": datetime(2023, 11, 14, 22, 15, tzinfo=UTC),
         "result": b"r",
+        "is_orphaned": False,
     }
 
 
