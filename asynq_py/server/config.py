@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
@@ -34,7 +34,7 @@ class ServerOptions(TypedDict, total=False):
     """Tasks handled at once. Default 10."""
     thread_limit: int
     """Plain functions running at once, each in a thread. Default: processors + 4, at most 32."""
-    queues: Mapping[str, int] | Sequence[str]
+    queues: Mapping[str, int] | Sequence[str] | Set[str]
     """Queues and their weights; names alone weigh 1. Default: {"default": 1}."""
     strict_priority: bool
     """Take from a queue only when all of greater weight are empty. Default False."""
@@ -42,7 +42,7 @@ class ServerOptions(TypedDict, total=False):
     """(failures so far, error, task) → how long to wait. Default: Go's formula."""
     is_failure: IsFailure
     """Does this error count as a failure? If not, the retry is free. Default: yes."""
-    error_handler: ErrorHandler
+    error_handler: ErrorHandler | None
     """Called with task and error after each failed try, before anything is written."""
     shutdown_timeout: Duration
     """How long handlers may go on once shutdown begins. Default 8 s."""
@@ -60,12 +60,12 @@ class ServerOptions(TypedDict, total=False):
     max_loop_block: Duration | None
     """How long a blocked event loop keeps its tasks. Default None: each until its own deadline."""
     lease: Duration
-    """How long a task stays ours without a sign of life, at least 1 s. Default 30 s."""
+    """How long a task stays ours without a sign of life, at least 2 s. Default 30 s."""
     janitor_interval: Duration
     """Pause between clearings of completed tasks. Default 8 s."""
     janitor_batch_size: int
     """Completed tasks cleared by one script. Default 100."""
-    health_check: HealthCheck
+    health_check: HealthCheck | None
     """Called with None, or the error of a ping."""
     health_check_interval: Duration
     """Pause between pings. Default 15 s."""
@@ -142,7 +142,7 @@ def _count(option: str, value: object) -> int:
 
 
 def _queues(option: str, value: object) -> Mapping[str, int]:
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    if isinstance(value, Sequence | Set) and not isinstance(value, str | bytes):
         value = {check_queue(option, name): 1 for name in value}
     if not isinstance(value, Mapping) or not value:
         raise InvalidOptionError(option, value, "weights by queue name, or queue names; one at least")
@@ -186,6 +186,10 @@ def _callable(option: str, value: object) -> object:
     return value
 
 
+def _callable_or_none(option: str, value: object) -> object:
+    return None if value is None else _callable(option, value)
+
+
 def _clock(option: str, value: object) -> object:
     return value
 
@@ -197,7 +201,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "strict_priority": _flag,
     "retry_delay": _callable,
     "is_failure": _callable,
-    "error_handler": _callable,
+    "error_handler": _callable_or_none,
     "shutdown_timeout": _span(0.0),
     "cancel_grace": _span(0.0),
     "on_stuck": _on_stuck,
@@ -205,10 +209,10 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "forward_interval": _span(0.05),
     "recover_interval": _span(0.05),
     "max_loop_block": _span_or_none,
-    "lease": _span(1.0),
+    "lease": _span(2.0),
     "janitor_interval": _span(0.05),
     "janitor_batch_size": _count,
-    "health_check": _callable,
+    "health_check": _callable_or_none,
     "health_check_interval": _span(0.05),
     "group_aggregator": _callable,
     "group_grace_period": _span(1.0),

@@ -65,7 +65,7 @@ def test_every_option_has_a_place_in_the_config() -> None:
         ("shutdown_timeout", 0, 0.0),
         ("shutdown_timeout", timedelta(minutes=1), 60.0),
         ("poll_interval", 0.5, 0.5),
-        ("lease", 1, 1.0),
+        ("lease", 2, 2.0),
         ("on_stuck", "release", "release"),
         ("max_loop_block", None, None),
         ("max_loop_block", timedelta(seconds=3), 3.0),
@@ -98,7 +98,7 @@ BAD: list[tuple[str, list[Any], str]] = [
     ("recover_interval", [*SPANS, 0], "0.05 or more seconds"),
     ("janitor_interval", [*SPANS, 0], "0.05 or more seconds"),
     ("health_check_interval", [*SPANS, 0], "0.05 or more seconds"),
-    ("lease", [*SPANS, 0.9], "1 or more seconds"),
+    ("lease", [*SPANS, 1.9], "2 or more seconds"),
     ("on_stuck", ["Keep", "", None, 1, []], "'keep' or 'release' or 'exit'"),
     ("max_loop_block", [-1, "1"], "0 or more seconds"),
     (
