@@ -14,7 +14,7 @@ from tests.end_to_end.processes import Option, Workers
 from tests.eventually import eventually
 
 KEYS = QueueKeys("default")
-QUICK: dict[str, Option] = {"lease": 1, "recover_interval": 0.1, "concurrency": 1}
+QUICK: dict[str, Option] = {"lease": 2, "recover_interval": 0.1, "concurrency": 1}
 
 
 async def test_a_task_that_blocks_the_loop_for_three_leases_runs_once(
