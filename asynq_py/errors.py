@@ -113,8 +113,8 @@ class QueueNotFoundError(AsynqError):
 class QueueNotEmptyError(AsynqError):
     """The queue still holds tasks."""
 
-    def __init__(self, queue: str) -> None:
-        super().__init__(f"queue {queue!r} is not empty")
+    def __init__(self, queue: str, tasks: str = "tasks") -> None:
+        super().__init__(f"queue {queue!r} is not empty: it has {tasks}")
         self.queue = queue
 
 

@@ -8,25 +8,32 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from asynq_py.broker.broker import Broker
-from asynq_py.broker.inspection import Inspection, Moved, Place, Row
+from asynq_py.broker.inspection import Inspection, Moved, Place, Row, Updated
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
+from asynq_py.broker.removal import Removal, Removed
 from asynq_py.clock import Clock, SystemClock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
     AsynqError,
+    DuplicateTaskError,
     InvalidOptionError,
     MessageDecodeError,
+    QueueNotEmptyError,
     QueueNotFoundError,
     TaskNotFoundError,
 )
 from asynq_py.info import DailyStats, GroupInfo, QueueInfo, TaskInfo, task_info
 from asynq_py.options import check_name
-from asynq_py.wire.messages import decode_task, stand_in
+from asynq_py.task import Task
+from asynq_py.wire import limits
+from asynq_py.wire.keys import QueueKeys
+from asynq_py.wire.messages import decode_task, stand_in, with_payload
 from asynq_py.wire.state import TaskState
 
 LONGEST_HISTORY: Final = 366  # days; Redis keeps 90
 LONGEST_PAGE: Final = 10_000
+CHANGES: Final = 10  # times that a payload is read again which others changed meanwhile
 
 _WHY_NOT: Final[Mapping[Moved, str]] = {
     Moved.ACTIVE: "it is running; cancel_processing asks its worker to end it",
@@ -55,6 +62,7 @@ class Inspector:
         self._lane = open_lane(self._connector, role="inspector")
         self._broker = Broker(self._lane, self._clock)
         self._inspection = Inspection(self._lane, self._clock)
+        self._removal = Removal(self._lane, self._clock, self._inspection)
         self._registry = Registry(self._lane)
 
     async def queues(self) -> list[str]:
@@ -275,6 +283,45 @@ class Inspector:
         """Forget all tasks of a group. Returns how many."""
         return await self._all(self._inspection.delete_all, _place(queue, TaskState.AGGREGATING, group))
 
+    async def update_task_payload(self, queue: str, task_id: str, payload: object) -> None:
+        """Give a scheduled task another payload, which is encoded as that of a Task.
+
+        Its unique lock moves along, and lasts as long as before. A change by somebody else is never undone.
+
+        Raises: TaskNotFoundError. DuplicateTaskError: another task holds the lock on the new payload.
+        AsynqError: it is not scheduled.
+        """
+        check_name("queue", queue)
+        new, answer = _payload(payload), Updated.CHANGED
+        for _ in range(CHANGES):
+            answer = await self._update(queue, check_name("task_id", task_id), new)
+            match answer:
+                case Updated.OK:
+                    return
+                case Updated.GONE:
+                    await self._check_queue(queue)
+                    raise TaskNotFoundError(queue, task_id)
+                case Updated.LOCKED:
+                    raise DuplicateTaskError(queue=queue, task_id=task_id)
+                case Updated.STATE:
+                    break
+                case Updated.CHANGED:
+                    continue
+        why = "it is not scheduled" if answer is Updated.STATE else "others keep changing it"
+        raise AsynqError(f"the payload of task {task_id!r} in queue {queue!r} cannot be changed: {why}")
+
+    async def _update(self, queue: str, task_id: str, payload: bytes | None) -> Updated:
+        stored = await self._broker.task(queue, task_id)
+        if stored is None:
+            return Updated.GONE
+        message = decode_task(stored.message, queue=queue, task_id=task_id)
+        keys, old = QueueKeys(queue), message.unique_key
+        new = keys.unique(message.type, payload) if old.startswith(keys.prefix) else old
+        after = with_payload(message, payload or b"", lock=new)
+        return await self._inspection.update_payload(
+            queue, task_id, before=stored.message, after=after, locks=(old, new)
+        )
+
     async def _move(
         self, move: Callable[[str, str], Awaitable[Moved]], queue: str, task_id: str, done: str, goal: str
     ) -> None:
@@ -309,6 +356,18 @@ class Inspector:
         if not await self._registry.unpause(check_name("queue", queue)):
             raise AsynqError(f"queue {queue!r} is not paused")
 
+    async def delete_queue(self, queue: str, *, force: bool = False) -> None:
+        """Forget a queue with its counters and its pause. Completed tasks and those in groups are tasks, too.
+
+        `force`: with its tasks and their unique locks. Meanwhile no worker takes any of them.
+
+        Raises: QueueNotEmptyError: it has tasks; with `force` some are running, or new ones keep coming.
+        """
+        await self._check_queue(check_name("queue", queue))
+        answer = await self._removal.remove(queue, force=force)
+        if answer is not Removed.OK:
+            raise QueueNotEmptyError(queue, "running tasks" if answer is Removed.ACTIVE else "tasks")
+
     async def _check_queue(self, queue: str) -> None:
         if not await self._registry.has_queue(queue):
             raise QueueNotFoundError(queue)
@@ -340,6 +399,13 @@ def _place(queue: str, state: TaskState, group: str | None = None) -> Place:
     if group is not None:
         raise InvalidOptionError("group", group, "only with the state aggregating")
     return Place(queue, state)
+
+
+def _payload(payload: object) -> bytes | None:
+    data = Task("t", payload).payload
+    if data is not None and len(data) > limits.PAYLOAD_LIMIT:
+        raise InvalidOptionError("payload", len(data), f"at most {limits.PAYLOAD_LIMIT} bytes")
+    return data
 
 
 def _latency(now: float, since_ns: int) -> float:

@@ -28,6 +28,7 @@ _DELETE_TASK: Final = load("delete_task")
 _RUN_ALL: Final = load("run_all")
 _ARCHIVE_ALL: Final = load("archive_all")
 _DELETE_ALL: Final = load("delete_all")
+_UPDATE_PAYLOAD: Final = load("update_payload")
 
 DAY: Final = 24 * 3600.0
 _LISTS: Final = frozenset({TaskState.PENDING, TaskState.ACTIVE})
@@ -64,6 +65,16 @@ class Moved(StrEnum):
     ALREADY = "ALREADY"
     AGGREGATING = "AGGREGATING"
     ELSEWHERE = "ELSEWHERE"
+
+
+class Updated(StrEnum):
+    """What became of a change; only after OK is anything changed."""
+
+    OK = "OK"
+    GONE = "GONE"
+    STATE = "STATE"
+    CHANGED = "CHANGED"
+    LOCKED = "LOCKED"
 
 
 class Row(NamedTuple):
@@ -196,6 +207,17 @@ class Inspection:
         k = place.keys
         keys, step = [place.key, k.lease, k.groups], self._step(place)
         return await self._all(place, lambda: _DELETE_ALL(keys, (*step, place.kind)))
+
+    async def update_payload(
+        self, queue: str, task_id: str, *, before: bytes, after: bytes, locks: tuple[str, str]
+    ) -> Updated:
+        """Replace the message of a scheduled task, if it is still the one of `before`.
+
+        `locks`: the keys of its unique lock then and now, or "". Source: wire format 7.12; Q-18.
+        """
+        arguments = (task_id, before, after, *locks)
+        reply = await self._lane.post(_UPDATE_PAYLOAD([QueueKeys(queue).task(task_id)], arguments))
+        return Updated(reply.decode())
 
     async def _moved(self, command: Command) -> Moved:
         return Moved((await self._lane.post(command)).decode())

@@ -37,6 +37,7 @@ __all__ = [
     "instant",
     "set_instant",
     "stand_in",
+    "with_payload",
 ]
 
 UNDECODABLE_TYPE = "asynq:undecodable"
@@ -83,6 +84,15 @@ def completed(message: TaskMessage, *, now: float) -> bytes:
     changed = TaskMessage()
     changed.CopyFrom(message)
     changed.completed_at = int(now)
+    return changed.SerializeToString()
+
+
+def with_payload(message: TaskMessage, payload: bytes, *, lock: str) -> bytes:
+    """Encode the message with another payload, and the key of the lock that this asks for, or ""."""
+    changed = TaskMessage()
+    changed.CopyFrom(message)
+    changed.payload = payload
+    changed.unique_key = lock
     return changed.SerializeToString()
 
 
