@@ -62,12 +62,10 @@ class Recoverer:
         await each(self._queues, self._recover)
 
     async def _recover(self, queue: str) -> None:
-        while True:
-            recovered = await self._broker.recover(queue, ended_by=self._clock.time() - self._skew)
+        # until nothing is left: a step that brings few may have met leases of tasks that are gone
+        while recovered := await self._broker.recover(queue, ended_by=self._clock.time() - self._skew):
             for task_id in recovered:
                 logger.warning("recovered task %s in %r: its worker is lost", task_id, queue)
-            if len(recovered) < limits.RECOVER_BATCH:
-                return
 
     async def repair_once(self) -> None:
         """Hand back every task that is active without a lease, now and at the last call; in all queues."""

@@ -70,6 +70,18 @@ async def test_leases_of_tasks_that_are_gone_are_dropped(recoverer: Recoverer, r
     assert await books(redis, "q") == Books()
 
 
+async def test_a_lease_without_a_task_does_not_hold_up_the_others(
+    recoverer: Recoverer, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RECOVER_BATCH", 2)
+    await seed(redis, state(active=[kept(str(n), lease(7, NOW - 60)) for n in range(5)]))
+    await redis.zadd("asynq:{q}:lease", {"gone": NOW - 100})
+
+    await recoverer.recover_once()
+
+    assert set((await books(redis, "q")).pending) == set("01234")
+
+
 async def test_a_server_runs_the_tasks_of_a_lost_one_and_its_handler_is_told(
     redis_url: str, redis: Redis, clock: ManualClock
 ) -> None:
