@@ -26,7 +26,17 @@ from asynq_py.errors import (
     TaskNotFoundError,
 )
 from asynq_py.handler import AsyncHandler, Handler
-from asynq_py.info import DailyStats, GroupInfo, QueueInfo, TaskInfo
+from asynq_py.info import (
+    ClusterNode,
+    DailyStats,
+    EnqueueEvent,
+    GroupInfo,
+    QueueInfo,
+    SchedulerEntryInfo,
+    ServerInfo,
+    TaskInfo,
+    WorkerInfo,
+)
 from asynq_py.inspector import Inspector
 from asynq_py.middleware import Middleware
 from asynq_py.mux import ServeMux
@@ -47,9 +57,11 @@ __all__ = [
     "BrokerUnavailableError",
     "CancelReason",
     "Client",
+    "ClusterNode",
     "DailyStats",
     "DuplicateTaskError",
     "EnqueueError",
+    "EnqueueEvent",
     "GroupInfo",
     "Handler",
     "HandlerNotFoundError",
@@ -65,8 +77,10 @@ __all__ = [
     "RedisConfig",
     "RetryLater",
     "RevokeTask",
+    "SchedulerEntryInfo",
     "ServeMux",
     "Server",
+    "ServerInfo",
     "ServerOptions",
     "ServerState",
     "ServerStateError",
@@ -80,6 +94,7 @@ __all__ = [
     "TaskNotFoundError",
     "TaskOptions",
     "TaskState",
+    "WorkerInfo",
     "__version__",
     "current_task",
     "default_retry_delay",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from asynq_py import option_text
 from asynq_py.clock import instant
+from asynq_py.options import TaskOptions
+from asynq_py.wire import messages
 from asynq_py.wire.messages import TaskMessage
 from asynq_py.wire.state import TaskState
 
@@ -83,6 +86,116 @@ class GroupInfo:
 
     group: str
     size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """A task that a server runs. `deadline`: when the try ends at the latest."""
+
+    task_id: str
+    task_type: str
+    task_payload: bytes = field(repr=False)
+    queue: str
+    started_at: datetime
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """A server that lives. `queues`: priority by name. `status`: new, active, stopped or closed."""
+
+    id: str
+    host: str
+    pid: int
+    concurrency: int
+    queues: Mapping[str, int]
+    strict_priority: bool
+    status: str
+    started_at: datetime
+    active_workers: tuple[WorkerInfo, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerEntryInfo:
+    """What a scheduler that lives enqueues again and again. `options`: as far as schedulers publish them."""
+
+    id: str
+    spec: str
+    type: str
+    payload: bytes = field(repr=False)
+    options: TaskOptions
+    next_enqueue_at: datetime | None
+    previous_enqueue_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnqueueEvent:
+    """A task that a scheduler enqueued."""
+
+    task_id: str
+    enqueued_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterNode:
+    """A node of a Cluster."""
+
+    id: str
+    host: str
+    port: int
+
+
+def server_infos(
+    servers: Iterable[messages.ServerInfo], workers: Iterable[messages.WorkerInfo]
+) -> list[ServerInfo]:
+    """Make snapshots of servers with what they run, by host and process. Workers without one are left out."""
+    running: dict[str, list[WorkerInfo]] = {}
+    for worker in workers:
+        running.setdefault(worker.server_id, []).append(_worker_info(worker))
+    infos = [
+        ServerInfo(
+            id=server.server_id,
+            host=server.host,
+            pid=server.pid,
+            concurrency=server.concurrency,
+            queues=dict(server.queues),
+            strict_priority=server.strict_priority,
+            status=server.status,
+            started_at=messages.instant(server.start_time),
+            active_workers=tuple(sorted(running.get(server.server_id, ()), key=lambda w: w.started_at)),
+        )
+        for server in servers
+    ]
+    return sorted(infos, key=lambda info: (info.host, info.pid, info.id))
+
+
+def _worker_info(worker: messages.WorkerInfo) -> WorkerInfo:
+    return WorkerInfo(
+        task_id=worker.task_id,
+        task_type=worker.task_type,
+        task_payload=worker.task_payload,
+        queue=worker.queue,
+        started_at=messages.instant(worker.start_time),
+        deadline=messages.instant(worker.deadline),
+    )
+
+
+def scheduler_entry_info(entry: messages.SchedulerEntry) -> SchedulerEntryInfo:
+    """Make a snapshot. The year 1 is how Go says "never"."""
+    following, previous = (messages.instant(at) for at in (entry.next_enqueue_time, entry.prev_enqueue_time))
+    return SchedulerEntryInfo(
+        id=entry.id,
+        spec=entry.spec,
+        type=entry.task_type,
+        payload=entry.task_payload,
+        options=option_text.read(entry.enqueue_options),
+        next_enqueue_at=None if following.year == 1 else following,
+        previous_enqueue_at=None if previous.year == 1 else previous,
+    )
+
+
+def enqueue_event(event: messages.SchedulerEnqueueEvent) -> EnqueueEvent:
+    return EnqueueEvent(task_id=event.task_id, enqueued_at=messages.instant(event.enqueue_time))
 
 
 def task_info(

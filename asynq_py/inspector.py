@@ -12,6 +12,7 @@ from asynq_py.broker.inspection import Inspection, Moved, Place, Row, Updated
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.broker.removal import Removal, Removed
+from asynq_py.broker.roster import Roster
 from asynq_py.clock import Clock, SystemClock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
@@ -23,10 +24,23 @@ from asynq_py.errors import (
     QueueNotFoundError,
     TaskNotFoundError,
 )
-from asynq_py.info import DailyStats, GroupInfo, QueueInfo, TaskInfo, task_info
+from asynq_py.info import (
+    ClusterNode,
+    DailyStats,
+    EnqueueEvent,
+    GroupInfo,
+    QueueInfo,
+    SchedulerEntryInfo,
+    ServerInfo,
+    TaskInfo,
+    enqueue_event,
+    scheduler_entry_info,
+    server_infos,
+    task_info,
+)
 from asynq_py.options import check_name
 from asynq_py.task import Task
-from asynq_py.wire import limits
+from asynq_py.wire import limits, messages
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import decode_task, stand_in, with_payload
 from asynq_py.wire.state import TaskState
@@ -41,6 +55,8 @@ _WHY_NOT: Final[Mapping[Moved, str]] = {
     Moved.AGGREGATING: "it is just being aggregated with others of its group; that ends within two minutes",
     Moved.ELSEWHERE: "it is not where its state says, as a worker lost it or moves it right now",
 }
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 Found = TypeVar("Found", bound=Sized)
 
@@ -64,6 +80,7 @@ class Inspector:
         self._inspection = Inspection(self._lane, self._clock)
         self._removal = Removal(self._lane, self._clock, self._inspection)
         self._registry = Registry(self._lane)
+        self._roster = Roster(self._lane)
 
     async def queues(self) -> list[str]:
         """The names of all queues, sorted."""
@@ -367,6 +384,43 @@ class Inspector:
         answer = await self._removal.remove(queue, force=force)
         if answer is not Removed.OK:
             raise QueueNotEmptyError(queue, "running tasks" if answer is Removed.ACTIVE else "tasks")
+
+    # -- processes --------------------------------------------------------------------------------------
+
+    async def servers(self) -> list[ServerInfo]:
+        """The servers that live and what they run, by host and process. What it tells is some seconds old."""
+        now = self._clock.time()
+        found, running = await self._roster.servers(now=now), await self._roster.workers(now=now)
+        return server_infos(
+            messages.decode_records(messages.ServerInfo, found),
+            messages.decode_records(messages.WorkerInfo, running),
+        )
+
+    async def scheduler_entries(self) -> list[SchedulerEntryInfo]:
+        """What the schedulers that live enqueue again and again, next first."""
+        found = await self._roster.scheduler_entries(now=self._clock.time())
+        infos = map(scheduler_entry_info, messages.decode_records(messages.SchedulerEntry, found))
+        return sorted(infos, key=lambda info: (info.next_enqueue_at or _LAST, info.spec, info.id))
+
+    async def list_scheduler_enqueue_events(
+        self, entry_id: str, page: int = 1, size: int = 30
+    ) -> list[EnqueueEvent]:
+        """What an entry of a scheduler has enqueued, newest first; at most the last 1 000 are kept."""
+        count = _whole("size", size, LONGEST_PAGE)
+        first = (_whole("page", page) - 1) * count
+        found = await self._roster.enqueue_events(check_name("entry_id", entry_id), first=first, count=count)
+        return list(map(enqueue_event, messages.decode_records(messages.SchedulerEnqueueEvent, found)))
+
+    async def cluster_key_slot(self, queue: str) -> int:
+        """The Cluster slot of all keys of a queue, whether there is a Cluster or not."""
+        return self._roster.slot(check_name("queue", queue))
+
+    async def cluster_nodes(self, queue: str) -> list[ClusterNode]:
+        """The nodes that have a queue, its master first. Raises: BrokerError: there is no Cluster."""
+        nodes = await self._roster.nodes(check_name("queue", queue))
+        return [ClusterNode(id=node.id, host=node.host, port=node.port) for node in nodes]
+
+    # -- the rest ---------------------------------------------------------------------------------------
 
     async def _check_queue(self, queue: str) -> None:
         if not await self._registry.has_queue(queue):

@@ -6,8 +6,10 @@ encoding, so a retry here never strips what a newer peer wrote.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -31,6 +33,7 @@ __all__ = [
     "TaskMessage",
     "WorkerInfo",
     "completed",
+    "decode_records",
     "decode_task",
     "encode",
     "failed",
@@ -63,6 +66,18 @@ def decode_task(data: bytes, *, queue: str, task_id: str) -> TaskMessage:
             f"task {message.id!r} in queue {message.queue!r}"
         )
     return message
+
+
+Record = TypeVar("Record", ServerInfo, WorkerInfo, SchedulerEntry, SchedulerEnqueueEvent)
+
+
+def decode_records(kind: type[Record], data: Iterable[bytes]) -> list[Record]:
+    """Decode what processes say of themselves. What cannot be decoded is left out, as in Go."""
+    records = []
+    for one in data:
+        with suppress(DecodeError, ValueError):
+            records.append(kind.FromString(one))
+    return records
 
 
 def failed(message: TaskMessage, *, error: str, now: float, counted: bool) -> bytes:
