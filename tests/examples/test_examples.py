@@ -86,6 +86,21 @@ def test_results(redis_url: str) -> None:
     assert run("results.py", redis_url) == ["result: {'words': 4}", "state: completed, kept for 3600 s"]
 
 
+def test_inspecting(redis_url: str) -> None:
+    assert run("inspecting.py", redis_url) == [
+        "mail: 5 tasks, 5 pending, 0 scheduled",
+        "reports: 4 tasks, 0 pending, 4 scheduled",
+        "due first: odd",
+        "4 reports are scheduled",
+        'odd is pending with {"month":12}',
+        "task 'odd' in queue 'reports' cannot be run: it is pending already",
+        "archived: 3",
+        "deleted: 3",
+        "queue 'mail' is not empty: it has tasks",
+        "queues: ['reports']",
+    ]
+
+
 def test_graceful_shutdown(redis_url: str) -> None:
     assert run("graceful_shutdown.py", redis_url) == [
         "short: done, although the worker was told to end",
