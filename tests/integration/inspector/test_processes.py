@@ -100,6 +100,22 @@ async def test_entries_of_schedulers_are_told_next_first(inspector: Inspector, r
     assert [(info.id, info.previous_enqueue_at is None) for info in found] == [("e1", False), ("e2", True)]
 
 
+async def test_an_entry_of_a_go_scheduler_is_read(inspector: Inspector, redis: Redis) -> None:
+    """Wire format 14."""
+    golden = (
+        "0a026531120a406576657279203330731a0274742201702a0c517565756528226c6f7722292a0b4d61785265747279283329"
+        "320908a5facdac0610d8043a0b088092b8c398feffffff01"
+    )
+    await put(redis, "schedulers", {"h:1:u": [bytes.fromhex(golden)]})
+
+    (info,) = await inspector.scheduler_entries()
+
+    assert (info.id, info.spec, info.type, info.payload) == ("e1", "@every 30s", "tt", b"p")
+    assert info.options == {"queue": "low", "max_retry": 3}
+    assert info.next_enqueue_at == datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert info.previous_enqueue_at is None
+
+
 async def test_what_an_entry_enqueued_is_told_newest_first(inspector: Inspector, redis: Redis) -> None:
     for n in range(5):
         event = messages.SchedulerEnqueueEvent(task_id=str(n))
