@@ -28,8 +28,9 @@ local function take(id, state, source, group, groups)
   if state == 'pending' then
     return redis.call('LREM', source, 0, id) > 0
   end
+  local is_last = redis.call('ZCARD', source) == 1 -- afterwards, on the move in a Cluster, it could not be asked
   redis.call('ZREM', source, id)
-  if state == 'aggregating' and redis.call('EXISTS', source) == 0 then
+  if state == 'aggregating' and is_last then
     redis.call('SREM', groups, group)
   end
   return true

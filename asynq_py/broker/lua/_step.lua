@@ -32,10 +32,11 @@ end
 local function drop(source, is_list, count, groups, group)
   if is_list then
     redis.call('LTRIM', source, 0, -count - 1)
-  else
-    redis.call('ZREMRANGEBYRANK', source, 0, count - 1)
+    return
   end
-  if group ~= '' and redis.call('EXISTS', source) == 0 then
+  local are_all = redis.call('ZCARD', source) == count -- afterwards, on the move in a Cluster, it could not be asked
+  redis.call('ZREMRANGEBYRANK', source, 0, count - 1)
+  if group ~= '' and are_all then
     redis.call('SREM', groups, group)
   end
 end

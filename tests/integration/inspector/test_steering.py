@@ -4,13 +4,25 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import AsynqError, Inspector, InvalidOptionError, QueueNotFoundError, TaskNotFoundError
+from asynq_py import (
+    AsynqError,
+    BrokerError,
+    Inspector,
+    InvalidOptionError,
+    QueueNotFoundError,
+    TaskNotFoundError,
+)
 from asynq_py.wire import limits
 from tests.state import NOW, NOW_NS, Kept, State, dump, kept, lease, seed, state
 
 LOCK = "asynq:{q}:unique:t:"
 STATES = ["pending", "scheduled", "retry", "archived", "completed", "aggregating"]
 SINCE = {"pending_since": NOW_NS}
+TOUCHED = [
+    *(("run", key) for key in ("pending", "groups", "g:g")),
+    *(("archive", key) for key in ("archived", "groups", "g:g")),
+    *(("delete", key) for key in ("groups", "g:g")),
+]
 
 
 def in_state(name: str, *tasks: Kept, **more: Any) -> State:
@@ -250,3 +262,20 @@ async def test_pausing_a_queue_is_told_by_its_numbers(inspector: Inspector, redi
     assert (await inspector.queue_info("q")).is_paused
     await inspector.unpause_queue("q")
     assert not (await inspector.queue_info("q")).is_paused
+
+
+@pytest.mark.parametrize(("verb", "key"), TOUCHED)
+@pytest.mark.parametrize("how", ["one", "all"])
+async def test_a_key_of_another_type_is_refused_and_nothing_is_changed(
+    inspector: Inspector, redis: Redis, verb: str, how: str, key: str
+) -> None:
+    await seed(redis, in_state("aggregating", locked()))
+    await redis.delete(f"asynq:{{q}}:{key}")
+    await redis.set(f"asynq:{{q}}:{key}", "not ours")
+    before = await dump(redis)
+    one = {"run": inspector.run_task, "archive": inspector.archive_task, "delete": inspector.delete_task}
+
+    with pytest.raises(BrokerError, match="WRONGTYPE"):
+        await (one[verb]("q", "a") if how == "one" else of_all(inspector, verb, "aggregating"))
+
+    assert await dump(redis) == before
