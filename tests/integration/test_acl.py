@@ -128,6 +128,62 @@ async def test_a_client_cannot_take_tasks_nor_look_at_them(as_user: As, redis: R
             await inspector.cancel_processing("a")
 
 
+async def _look(inspector: Inspector) -> None:
+    await inspector.queues()
+    await inspector.queue_info("default")
+    await inspector.history("default", 3)
+    await inspector.groups("default")
+    await inspector.task_info("default", "later")
+    await inspector.list_pending("default")
+    assert [task.id async for task in inspector.tasks("default", "scheduled")] == ["later"]
+    await inspector.servers()
+    await inspector.scheduler_entries()
+    await inspector.list_scheduler_enqueue_events("e")
+
+
+async def test_a_viewer_sees_all_and_changes_nothing(as_user: As, client: Client) -> None:
+    await client.enqueue(Task("t"), task_id="now")
+    await client.enqueue(Task("t"), task_id="later", process_in=60)
+    await client.enqueue(Task("t"), task_id="grouped", group="g")
+    async with Inspector(await as_user("asynq-viewer")) as viewer:
+        await _look(viewer)
+        for change in (
+            viewer.run_task("default", "later"),
+            viewer.delete_all_pending("default"),
+            viewer.update_task_payload("default", "later", b"new"),
+            viewer.pause_queue("default"),
+            viewer.delete_queue("default", force=True),
+            viewer.cancel_processing("now"),
+        ):
+            with pytest.raises(BrokerError, match="denies access"):
+                await change
+        assert (await viewer.queue_info("default")).size == 3
+
+
+async def test_an_inspector_sees_all_and_changes_all(as_user: As, client: Client) -> None:
+    await client.enqueue(Task("t"), task_id="now", unique=60)
+    await client.enqueue(Task("t"), task_id="later", process_in=60)
+    await client.enqueue(Task("t", "old"), task_id="other", queue="q", process_in=60, unique=60)
+    for task_id in "abc":
+        await client.enqueue(Task("t"), task_id=task_id, group="g")
+    async with Inspector(await as_user("asynq-inspector")) as inspector:
+        await _look(inspector)
+        await inspector.update_task_payload("q", "other", "new")
+        await inspector.delete_task("q", "other")
+        await inspector.run_task("default", "a")
+        await inspector.archive_task("default", "b")
+        await inspector.run_all_aggregating("default", "g")
+        await inspector.archive_all_pending("default")
+        await inspector.run_all_archived("default")
+        await inspector.cancel_processing("now")
+        await inspector.pause_queue("default")
+        await inspector.unpause_queue("default")
+        await inspector.delete_all_pending("default")
+        await inspector.delete_queue("q")
+        await inspector.delete_queue("default", force=True)
+        assert await inspector.queues() == []
+
+
 async def test_a_worker_cannot_ask_others_to_cancel(as_user: As) -> None:
     async with Inspector(await as_user("asynq-worker")) as inspector:
         with pytest.raises(BrokerError, match=r"denies access \(NOPERM\)"):
