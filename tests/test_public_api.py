@@ -17,12 +17,17 @@ from asynq_py import (
     AsynqError,
     CancelReason,
     Client,
+    DailyStats,
     EnqueueError,
+    GroupInfo,
     Inspector,
     InvalidOptionError,
+    QueueInfo,
     RedisConfig,
+    SchedulerEntryInfo,
     ServeMux,
     Server,
+    ServerInfo,
     ServerOptions,
     SyncClient,
     Task,
@@ -104,12 +109,44 @@ def test_every_public_class_and_function_is_described() -> None:
         (ActiveTask.write_result, "(self, data)"),
         (asynq_py.current_task, "()"),
         (Inspector.aclose, "(self)"),
+        (Inspector.queues, "(self)"),
+        (Inspector.queue_info, "(self, queue)"),
+        (Inspector.history, "(self, queue, days)"),
+        (Inspector.list_pending, "(self, queue, page=1, size=30)"),
+        (Inspector.list_aggregating, "(self, queue, group, page=1, size=30)"),
+        (Inspector.tasks, "(self, queue, state, *, group=None)"),
+        (Inspector.run_task, "(self, queue, task_id)"),
+        (Inspector.archive_all_retry, "(self, queue)"),
+        (Inspector.cancel_processing, "(self, task_id)"),
+        (Inspector.pause_queue, "(self, queue)"),
+        (Inspector.delete_queue, "(self, queue, *, force=False)"),
+        (Inspector.servers, "(self)"),
+        (Inspector.scheduler_entries, "(self)"),
     ],
 )
 def test_a_call_has_the_shape_that_is_promised(function: Callable[..., object], shape: str) -> None:
     signature = inspect.signature(function)
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
     assert str(inspect.Signature(bare)) == shape
+
+
+GO_INSPECTOR = [
+    "queues", "queue_info", "history", "groups", "task_info", "list_pending", "list_active", "list_scheduled",
+    "list_retry", "list_archived", "list_completed", "list_aggregating", "run_task", "run_all_scheduled",
+    "run_all_retry", "run_all_archived", "run_all_aggregating", "archive_task", "archive_all_pending",
+    "archive_all_scheduled", "archive_all_retry", "archive_all_aggregating", "delete_task",
+    "delete_all_pending", "delete_all_scheduled", "delete_all_retry", "delete_all_archived", "delete_all_completed",
+    "delete_all_aggregating", "update_task_payload", "delete_queue", "pause_queue", "unpause_queue",
+    "cancel_processing", "servers", "scheduler_entries", "list_scheduler_enqueue_events", "cluster_key_slot",
+    "cluster_nodes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GO_INSPECTOR)
+def test_the_inspector_has_every_operation_of_go_and_tells_what_it_does(name: str) -> None:
+    method = getattr(Inspector, name)
+    assert inspect.iscoroutinefunction(method)
+    assert method.__doc__
 
 
 @pytest.mark.parametrize("kind", [Client, SyncClient, Inspector])
@@ -150,7 +187,9 @@ def test_an_active_task_has_what_handlers_are_promised() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [Task, TaskInfo, RedisConfig])
+@pytest.mark.parametrize(
+    "kind", [Task, TaskInfo, RedisConfig, QueueInfo, DailyStats, GroupInfo, ServerInfo, SchedulerEntryInfo]
+)
 def test_values_are_frozen(kind: type) -> None:
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
