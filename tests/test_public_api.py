@@ -131,14 +131,14 @@ def test_a_call_has_the_shape_that_is_promised(function: Callable[..., object], 
 
 
 GO_INSPECTOR = [
-    "queues", "queue_info", "history", "groups", "task_info", "list_pending", "list_active", "list_scheduled",
-    "list_retry", "list_archived", "list_completed", "list_aggregating", "run_task", "run_all_scheduled",
-    "run_all_retry", "run_all_archived", "run_all_aggregating", "archive_task", "archive_all_pending",
-    "archive_all_scheduled", "archive_all_retry", "archive_all_aggregating", "delete_task",
-    "delete_all_pending", "delete_all_scheduled", "delete_all_retry", "delete_all_archived", "delete_all_completed",
-    "delete_all_aggregating", "update_task_payload", "delete_queue", "pause_queue", "unpause_queue",
-    "cancel_processing", "servers", "scheduler_entries", "list_scheduler_enqueue_events", "cluster_key_slot",
-    "cluster_nodes",
+    "queues", "queue_info", "history", "groups", "task_info", "list_pending", "list_active",
+    "list_scheduled", "list_retry", "list_archived", "list_completed", "list_aggregating", "run_task",
+    "run_all_scheduled", "run_all_retry", "run_all_archived", "run_all_aggregating", "archive_task",
+    "archive_all_pending", "archive_all_scheduled", "archive_all_retry", "archive_all_aggregating",
+    "delete_task", "delete_all_pending", "delete_all_scheduled", "delete_all_retry",
+    "delete_all_archived", "delete_all_completed", "delete_all_aggregating", "update_task_payload",
+    "delete_queue", "pause_queue", "unpause_queue", "cancel_processing", "servers", "scheduler_entries",
+    "list_scheduler_enqueue_events", "cluster_key_slot", "cluster_nodes",
 ]  # fmt: skip
 
 
