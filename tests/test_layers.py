@@ -34,7 +34,11 @@ LAYERS: Final = (
     Layer("ground", "clock component outage outbox process signals task_ids", apart=True),
     Layer("wire", "wire"),
     Layer("store", "embedded connection broker"),
-    Layer("vocabulary", "options option_text task info active_task retry handler middleware mux", not_from="store"),
+    Layer(
+        "vocabulary",
+        "options option_text task info active_task retry handler middleware mux",
+        not_from="store",
+    ),
     Layer("users", "client sync_client inspector"),
     Layer("processes", "server scheduler", apart=True),
     Layer("public", "__init__"),
