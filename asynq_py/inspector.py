@@ -303,10 +303,11 @@ class Inspector:
     async def update_task_payload(self, queue: str, task_id: str, payload: object) -> None:
         """Give a scheduled task another payload, which is encoded as that of a Task.
 
-        Its unique lock moves along, and lasts as long as before. A change by somebody else is never undone.
+        Its unique lock moves along, and lasts as long as before. Of two changes at once the later one stands,
+        with its lock; what else changed in the task meanwhile stays.
 
         Raises: TaskNotFoundError. DuplicateTaskError: another task holds the lock on the new payload.
-        AsynqError: it is not scheduled.
+        AsynqError: it is not scheduled. MessageDecodeError: its message is garbled.
         """
         check_name("queue", queue)
         new, answer = _payload(payload), Updated.CHANGED
