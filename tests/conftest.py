@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from asynq_py import Client, Inspector
 from asynq_py.broker.broker import Broker
+from asynq_py.broker.groups import Groups
 from asynq_py.broker.lanes import open_lane
 from asynq_py.connection import Connector
 from tests.clock import ManualClock
@@ -110,3 +111,13 @@ async def inspector(redis_url: str, clock: ManualClock) -> AsyncGenerator[Inspec
     """Its time, too, stands still until the test moves it."""
     async with Inspector(redis_url, clock=clock) as inspector:
         yield inspector
+
+
+@pytest.fixture
+async def groups(redis_url: str, clock: ManualClock) -> AsyncGenerator[Groups]:
+    """The same for groups."""
+    connector = Connector(redis_url)
+    lane = open_lane(connector, role="test")
+    yield Groups(lane, clock)
+    await lane.aclose()
+    await connector.aclose()

@@ -82,3 +82,23 @@ async def test_tasks_that_run_beside_one_that_kills_its_workers_are_not_archived
     started = await workers.noted("started")
     assert started.pop("poison") == 3
     assert set(started.values()) == {3}  # the first two times, and then alone
+
+
+@pytest.mark.timeout(120)
+async def test_a_server_that_dies_while_it_aggregates_loses_and_doubles_no_task(
+    workers: Workers, redis: Redis, client: Client
+) -> None:
+    """Q-35."""
+    k = QueueKeys("default")
+    await client.enqueue_many([Task("t", str(number), group="g") for number in range(5)])
+
+    process = await workers.start(**QUICK, aggregate="die", group_max_size=5)
+    assert await process.wait() == 9
+    (taken,) = await redis.zrange(k.aggregation_sets, 0, -1)
+    assert isinstance(taken, bytes)
+    await redis.zadd(k.aggregation_sets, {taken: 1})  # its two minutes are over
+    await workers.start(**QUICK, aggregate="work", group_max_size=5)
+
+    await books_become(redis, Books(processed=1), within=60)
+    assert await workers.noted("ended") == {"0,1,2,3,4": 1}
+    assert not await redis.exists(k.groups, k.aggregation_sets)

@@ -1,6 +1,7 @@
 """A worker process: `python -m tests.end_to_end.worker URL LEDGER OPTIONS`.
 
-OPTIONS: JSON of the server's options; and `embedded`: run it by `async with`, for ever. LEDGER: a file that
+OPTIONS: JSON of the server's options; and `embedded`: run it by `async with`, for ever; `aggregate`: what the
+server does with groups: "work", make a task that does; "die". LEDGER: a file that
 gets a line for each event, so that neither a killed worker nor a killed Redis can take it back. A task's type
 says what it does, its payload is its argument.
 """
@@ -12,10 +13,11 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asynq_py import ActiveTask, ServeMux, Server
+from asynq_py import ActiveTask, ServeMux, Server, Task
 from tests.eventually import eventually
 
 
@@ -71,12 +73,20 @@ def build(ledger: int) -> ServeMux:
     return mux
 
 
+async def aggregate(aim: str, group: str, tasks: list[Task]) -> Task:
+    if aim == "die":
+        os._exit(9)
+    return Task(aim, "0", task_id=",".join(sorted((task.payload or b"").decode() for task in tasks)))
+
+
 async def _exists(path: bytes) -> bool:
     return os.path.exists(path)
 
 
 async def main(url: str, ledger: Path, options: dict[str, Any]) -> None:
     embedded = options.pop("embedded", False)
+    if aim := options.pop("aggregate", None):
+        options["group_aggregator"] = partial(aggregate, aim)
     server = Server(url, build(os.open(ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)), **options)
     if embedded:
         async with server:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 from redis.asyncio import Redis
 
 from asynq_py.broker.broker import NewTask
 from asynq_py.broker.groups import Aggregate, Finished, Groups, Member, Rules, TakenSet
-from asynq_py.broker.lanes import open_lane
-from asynq_py.connection import Connector
 from asynq_py.errors import BrokerError
 from asynq_py.wire import limits
 from tests.clock import ManualClock
@@ -30,15 +27,6 @@ def member(task_id: str, at: float = NOW, *, group: str = "g", lock: str = "") -
         group_key=group,
         fields={"group": group} | ({"unique_key": lock} if lock else {}),
     )
-
-
-@pytest.fixture
-async def groups(redis_url: str, clock: ManualClock) -> AsyncGenerator[Groups]:
-    connector = Connector(redis_url)
-    lane = open_lane(connector, role="test")
-    yield Groups(lane, clock)
-    await lane.aclose()
-    await connector.aclose()
 
 
 async def due(groups: Groups, rules: Rules) -> list[str]:
