@@ -8,7 +8,7 @@ All methods raise BrokerUnavailableError and BrokerError.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from asynq_py.broker.scripts import load
 from asynq_py.clock import Clock
 from asynq_py.wire import limits
 from asynq_py.wire.keys import QueueKeys
+from asynq_py.wire.messages import lock_of
 from asynq_py.wire.state import TaskState
 
 _LIST_TASKS: Final = load("list_tasks")
@@ -183,20 +184,21 @@ class Inspection:
     async def delete_task(self, queue: str, task_id: str) -> Moved:
         """Forget a task, and free its unique lock. Source: wire format 7.11."""
         k = QueueKeys(queue)
-        return await self._moved(_DELETE_TASK([k.groups], (task_id, k.prefix)))
+        message = await self._lane.call("HGET", k.task(task_id), "msg")
+        return await self._moved(_DELETE_TASK([k.groups], (task_id, k.prefix, _lock(k, message))))
 
     async def run_all(self, place: Place) -> int:
         """Make all tasks of a set pending. Returns how many. Source: wire format 7.8; Q-36."""
         k = place.keys
         keys, step = [place.key, k.pending, k.lease, k.groups], self._step(place)
-        return await self._all(place, lambda: _RUN_ALL(keys, (*step, self._now_ns())))
+        return await self._all(place, lambda: self._taken(_RUN_ALL(keys, (*step, self._now_ns()))))
 
     async def archive_all(self, place: Place) -> int:
         """Put all tasks of a state aside. Returns how many. Source: wire format 7.10; Q-11, Q-36."""
         k = place.keys
         keys, step = [place.key, k.archived, k.lease, k.groups], self._step(place)
         return await self._all(
-            place, lambda: _ARCHIVE_ALL(keys, (*step, place.kind, *self._archive_bounds()))
+            place, lambda: self._taken(_ARCHIVE_ALL(keys, (*step, place.kind, *self._archive_bounds())))
         )
 
     async def delete_all(self, place: Place) -> int:
@@ -205,8 +207,12 @@ class Inspection:
         Source: wire format 7.11; Q-36.
         """
         k = place.keys
-        keys, step = [place.key, k.lease, k.groups], self._step(place)
-        return await self._all(place, lambda: _DELETE_ALL(keys, (*step, place.kind)))
+        keys, step = [place.key, k.lease, k.groups], (*self._step(place), place.kind)
+
+        async def delete_some() -> tuple[int, int]:
+            return await self._taken(_DELETE_ALL(keys, (*step, *await self._named_locks(place))))
+
+        return await self._all(place, delete_some)
 
     async def update_payload(
         self, queue: str, task_id: str, *, before: bytes, after: bytes, locks: tuple[str, str]
@@ -222,17 +228,29 @@ class Inspection:
     async def _moved(self, command: Command) -> Moved:
         return Moved((await self._lane.post(command)).decode())
 
-    async def _all(self, place: Place, step: Callable[[], Command]) -> int:
+    async def _all(self, place: Place, step: Callable[[], Awaitable[tuple[int, int]]]) -> int:
         """Repeat a step for as many tasks as there are now: producers at work do not make it endless."""
         left = int(await self._lane.call("LLEN" if place.kind == "list" else "ZCARD", place.key))
         moved = 0
         while left > 0:
-            taken, tasks = await self._lane.post(step())
+            taken, tasks = await step()
             moved += tasks
             left -= taken
             if not taken:
                 break
         return moved
+
+    async def _taken(self, command: Command) -> tuple[int, int]:
+        taken, tasks = await self._lane.post(command)
+        return taken, tasks
+
+    async def _named_locks(self, place: Place) -> list[bytes | str]:
+        """IDs and locks of the first tasks of a group: for those that Go wrote only the message names one."""
+        if place.state is not TaskState.AGGREGATING:
+            return []
+        rows = await self._rows(place, 0, limits.INSPECT_BATCH)
+        locks = ((row.id, _lock(place.keys, row.message)) for row in rows)
+        return [part for task_id, lock in locks if lock for part in (task_id, lock)]
 
     def _step(self, place: Place) -> tuple[Argument, ...]:
         return (place.keys.task_prefix, limits.INSPECT_BATCH, place.group)
@@ -303,3 +321,8 @@ class Inspection:
         names = [name for at in moments for name in (k.processed_on(at), k.failed_on(at))]
         numbers = [int(number or 0) for number in await self._lane.call("MGET", *names)]
         return list(zip(moments, numbers[::2], numbers[1::2], strict=True))
+
+
+def _lock(k: QueueKeys, message: bytes | None) -> str:
+    lock = lock_of(message or b"")
+    return lock if lock.startswith(k.prefix) else ""

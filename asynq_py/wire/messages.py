@@ -38,6 +38,7 @@ __all__ = [
     "encode",
     "failed",
     "instant",
+    "lock_of",
     "set_instant",
     "stand_in",
     "with_payload",
@@ -100,6 +101,14 @@ def completed(message: TaskMessage, *, now: float) -> bytes:
     changed.CopyFrom(message)
     changed.completed_at = int(now)
     return changed.SerializeToString()
+
+
+def lock_of(data: bytes) -> str:
+    """The key of the unique lock that a message names, or "". What is no message names none."""
+    try:
+        return TaskMessage.FromString(data).unique_key
+    except (DecodeError, ValueError):
+        return ""
 
 
 def with_payload(message: TaskMessage, payload: bytes, *, lock: str) -> bytes:

@@ -1,7 +1,7 @@
 -- delete_task: forget one task that is not running, and give its unique lock back.
 --
 -- KEYS  1 groups
--- ARGV  1 task ID  2 queue key prefix
+-- ARGV  1 task ID  2 queue key prefix  3 key of the lock that its message names, or ""
 -- Returns "OK"; or, and nothing is changed then, "GONE", "ACTIVE", "AGGREGATING" (in a set that is being aggregated) or
 -- "ELSEWHERE" (not where its state says).
 -- Peer  asynq (Go) internal/rdb/inspect.go deleteTaskCmd; wire format 7.11.
@@ -15,7 +15,7 @@ if answer then
 end
 redis.call('SCARD', groups)
 local key = prefix .. 't:' .. id
-local lock = redis.call('HGET', key, 'unique_key')
+local lock = redis.call('HGET', key, 'unique_key') or ARGV[3] -- Go leaves the field out in groups
 if not take(id, state, source, group, groups) then
   return 'ELSEWHERE'
 end

@@ -219,6 +219,22 @@ async def test_locks_go_with_all_deleted_tasks(inspector: Inspector, redis: Redi
     assert await dump(redis) == {"asynq:queues": {"q"}}
 
 
+@pytest.mark.parametrize("how", ["one", "all"])
+async def test_the_lock_of_a_group_task_that_go_wrote_goes_with_it(
+    inspector: Inspector, redis: Redis, how: str
+) -> None:
+    """Go names it in the message alone."""
+    task = kept("a", NOW, unique_key=LOCK, fields={"group": "g"})
+    await seed(redis, state(groups={"g": [task]}, locks={LOCK: "a"}, registered=True))
+
+    if how == "one":
+        await inspector.delete_task("q", "a")
+    else:
+        assert await inspector.delete_all_aggregating("q", "g") == 1
+
+    assert await dump(redis) == {"asynq:queues": {"q"}}
+
+
 async def test_a_running_task_that_is_listed_as_pending_is_left_to_its_worker(
     inspector: Inspector, redis: Redis
 ) -> None:
