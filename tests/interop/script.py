@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict, Unpack
 
-from asynq_py import ActiveTask, RevokeTask, Server, SkipRetry
+from asynq_py import ActiveTask, RevokeTask, Server, SkipRetry, Task
 from tests.interop.worker import Event, Events
 
 
@@ -22,7 +22,7 @@ class Config(TypedDict, total=False):
     forward_interval: float
     shutdown_timeout: float
     group_max_size: int
-    """Go only: aggregate groups, this many tasks at most."""
+    """Aggregate groups, this many tasks at most."""
     lease: float
     """Python only."""
 
@@ -106,10 +106,18 @@ class Handler:
                         continue
 
 
+def aggregate(group: str, tasks: list[Task]) -> Task:
+    """Make one task of a group: its payload is the JSON list of their payloads."""
+    return Task(f"aggregated:{group}", [(task.payload or b"").decode() for task in tasks])
+
+
 def server(url: str, handler: Handler, config: Config) -> Server:
     """A server that looks often, since tests wait for it."""
     given: dict[str, Any] = {**DEFAULTS, **config}
     delay = given["retry_delay"]
+    groups: dict[str, Any] = {}
+    if "group_max_size" in given:
+        groups = {"group_aggregator": aggregate, "group_max_size": given["group_max_size"]}
     return Server(
         url,
         handler.handle,
@@ -124,6 +132,7 @@ def server(url: str, handler: Handler, config: Config) -> Server:
         janitor_interval=0.2,
         poll_interval=0.1,
         cancel_grace=0.5,
+        **groups,
     )
 
 

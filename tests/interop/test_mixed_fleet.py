@@ -159,6 +159,36 @@ async def test_tasks_of_both_languages_are_aggregated_by_go_and_the_result_runs_
     assert await redis.smembers("asynq:{default}:groups") == set()
 
 
+async def test_tasks_of_both_languages_are_aggregated_by_python_and_the_result_runs_in_go(
+    any_go: GoPeer, client: Client, redis: Redis
+) -> None:
+    async with in_process(any_go.url, group_max_size=4) as python:
+        await python.stop()  # it runs no tasks any more; it still aggregates
+        for number in range(2):
+            await any_go.enqueue("t", f"go {number}".encode(), group="g", unique=600)
+            await client.enqueue(Task("t", f"python {number}"), group="g", unique=600)
+        async with any_go.serve() as worker:
+            started = await worker.events.wait("start")
+            await books_become(redis, Books(processed=1))  # and no lock is left
+
+    assert started.type == "aggregated:g"
+    assert sorted(json.loads(started.payload)) == ["go 0", "go 1", "python 0", "python 1"]
+    assert await redis.smembers("asynq:{default}:groups") == set()
+
+
+async def test_both_languages_aggregate_the_same_groups_and_each_task_once(
+    go: GoPeer, client: Client, redis: Redis
+) -> None:
+    payloads = {str(number) for number in range(40)}
+    async with go.serve(group_max_size=4) as worker, in_process(go.url, group_max_size=4) as python:
+        for payload in sorted(payloads):
+            await client.enqueue(Task("t", payload), group=f"g{int(payload) % 2}")
+        await books_become(redis, Books(processed=10))
+
+    seen = [event.payload for some in (worker, python) for event in some.events.named("start")]
+    assert sorted(payload for aggregate in seen for payload in json.loads(aggregate)) == sorted(payloads)
+
+
 async def test_queues_are_seen_by_the_tools_of_both_languages(any_go: GoPeer, client: Client) -> None:
     await client.enqueue(Task("t"), queue="from-python")
     await any_go.enqueue("t", None, queue="from-go")

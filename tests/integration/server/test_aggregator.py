@@ -23,6 +23,7 @@ from asynq_py.server.outage import Outage
 from asynq_py.server.threads import Threads
 from tests.clock import ManualClock
 from tests.integration.broker.test_groups import LOCK, member
+from tests.proxy import Cut, Lose, Proxy
 from tests.state import NOW, NOW_NS, dump, kept, seed, state
 
 SET_ID = "00000000-0000-4000-8000-000000000000"
@@ -351,6 +352,38 @@ async def test_locks_of_members_are_released_also_those_that_only_the_message_na
     await make(joined).aggregate_once()
 
     assert await redis.keys("asynq:{q}:unique:*") == [others.encode()]
+
+
+# -- when answers are lost ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [Lose, Cut])
+async def test_an_aggregate_is_stored_once_though_the_connection_breaks_as_it_is_sent(
+    proxy: Proxy, redis: Redis, clock: ManualClock, threads: Threads, fault: type[Lose] | type[Cut]
+) -> None:
+    strike = False
+
+    async def aggregate(group: str, tasks: list[Task]) -> Task:
+        if strike:
+            proxy.inject(fault())  # the next script is the one that stores the aggregate
+        return joined(group, tasks)
+
+    connector = Connector(proxy.url)
+    lane = open_lane(connector, role="test")
+    aggregator = Aggregator(
+        *(Groups(lane, clock), clock, Outage("here"), ["q"]), aggregate=aggregate, rules=SOON, threads=threads
+    )
+    await seed(redis, state(groups={"h": [member("h", NOW - 9, group="h")]}))
+    await aggregator.aggregate_once()  # from here on Redis knows all scripts
+    strike = True
+    await seed(redis, state(groups={"g": [member("a", NOW - 9)]}))
+
+    await aggregator.aggregate_once()
+
+    assert await payloads(redis) == [["h", ["t", ""]], ["g", ["t", ""]]]
+    assert not await redis.exists("asynq:{q}:groups", "asynq:{q}:aggregation_sets")
+    await lane.aclose()
+    await connector.aclose()
 
 
 # -- in a server --------------------------------------------------------------------------------------------
