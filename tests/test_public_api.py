@@ -52,7 +52,8 @@ OPTIONS = [
 CONFIG = [
     "concurrency", "queues", "strict_priority", "retry_delay", "is_failure", "error_handler",
     "shutdown_timeout", "poll_interval", "forward_interval", "janitor_interval", "janitor_batch_size",
-    "health_check", "health_check_interval", "handle_signals",
+    "health_check", "health_check_interval", "group_aggregator", "group_grace_period", "group_max_delay",
+    "group_max_size", "handle_signals",
 ]  # fmt: skip
 
 
