@@ -42,6 +42,8 @@ from asynq_py.middleware import Middleware
 from asynq_py.mux import ServeMux
 from asynq_py.options import TaskOptions
 from asynq_py.retry import default_retry_delay
+from asynq_py.scheduler.entry import EntryOptions
+from asynq_py.scheduler.scheduler import Scheduler
 from asynq_py.server.config import ServerOptions
 from asynq_py.server.server import Server, ServerState
 from asynq_py.server.supervisor import Supervisor
@@ -62,6 +64,7 @@ __all__ = [
     "DuplicateTaskError",
     "EnqueueError",
     "EnqueueEvent",
+    "EntryOptions",
     "GroupInfo",
     "Handler",
     "HandlerNotFoundError",
@@ -77,6 +80,7 @@ __all__ = [
     "RedisConfig",
     "RetryLater",
     "RevokeTask",
+    "Scheduler",
     "SchedulerEntryInfo",
     "ServeMux",
     "Server",

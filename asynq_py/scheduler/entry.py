@@ -1,0 +1,125 @@
+"""Entry: a spec and its task, where it stands, and which of its times are due now. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal, TypeAlias
+from uuid import uuid4
+
+from asynq_py.client import Submission
+from asynq_py.errors import BrokerError, BrokerUnavailableError, InvalidOptionError
+from asynq_py.options import DEFAULTS, Options, TaskOptions
+from asynq_py.scheduler.cron import Schedule
+from asynq_py.task import Task
+
+Missed: TypeAlias = "Literal['skip', 'once'] | int"
+
+PROMPT: Final = 10.0  # seconds by which a time may be late without having been missed
+MOST_MISSED: Final = 10_000
+
+
+class EntryOptions(TaskOptions, total=False):
+    """What may be said about an entry: the options of its tasks, and about itself."""
+
+    name: str | None
+    """What the entry is called in all schedulers that have it. Default: derived from all it consists of."""
+    timezone: str | None
+    """The zone that its spec is read in. Default: the scheduler's."""
+    missed: Missed | None
+    """What becomes of times that passed while no scheduler could enqueue. Default: the scheduler's."""
+
+
+@dataclass(slots=True)
+class Firing:
+    """A time whose task is on its way to Redis. `error`: why it is not there yet."""
+
+    at: int
+    submission: Submission
+    token: str = field(default_factory=lambda: str(uuid4()))
+    error: BrokerUnavailableError | BrokerError | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """`identity`: the same in all schedulers that have it. `last`: times after it (unix seconds) are still to
+    come; None: not known yet. `previous`: when it was due for the last time, as far as is known.
+    """
+
+    identity: str
+    spec: str
+    schedule: Schedule
+    task: Task
+    options: Options
+    missed: Missed
+    last: float | None = None
+    previous: int | None = None
+    id: str = field(default_factory=lambda: str(uuid4()))
+    next: int | None = None
+    firing: Firing | None = None
+    is_busy: bool = False
+
+    def advance(self, to: float) -> None:
+        """Times up to this one are done with."""
+        self.last = to if self.last is None else max(self.last, to)
+        self.next = self.schedule.next_after(self.last)
+
+    def is_due(self, now: float) -> bool:
+        return self.last is None or (self.next is not None and self.next <= now)
+
+    def due(self, now: float, *, within: float) -> list[int]:
+        """The times to enqueue now, in order. `within`: those that are older, in seconds, are let go.
+
+        The newest one is enqueued whenever it comes in time; of those before it `missed` decides.
+        """
+        if self.last is None or not self.is_due(now):
+            return []
+        start = self.last
+        if start < now - within - 1:
+            start = self.schedule.closest(start, now - within - 1)
+        times: deque[int] = deque(maxlen=self.missed if isinstance(self.missed, int) else 1)
+        at = self.schedule.next_after(start)
+        while at is not None and at <= now:
+            if at >= now - within:
+                times.append(at)
+            at = self.schedule.next_after(at)
+        if self.missed == "skip" and times and now - times[-1] > PROMPT and not self._is_trying(times[-1]):
+            times.clear()
+        if not times:
+            self.advance(self.schedule.closest(self.last, now))
+        return list(times)
+
+    def keep(self) -> int:
+        """Seconds for which its last time must be remembered: longer than until the next."""
+        return 2 * (self.next - int(self.last)) if self.next is not None and self.last is not None else 0
+
+    def _is_trying(self, at: int) -> bool:
+        return self.firing is not None and self.firing.at == at
+
+
+def check_missed(value: object) -> Missed:
+    if value == "skip":
+        return "skip"
+    if value == "once":
+        return "once"
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_MISSED:
+        return value
+    raise InvalidOptionError("missed", value, f'"skip", "once", or the most to make up, 1 to {MOST_MISSED}')
+
+
+def identity(spec: str, timezone: str, task: Task, options: Options) -> str:
+    """Make a name of all that an entry consists of: the same in every process."""
+    parts = [
+        *(spec, timezone, task.type, None if task.payload is None else task.payload.hex()),
+        *(sorted(task.headers.items()), _given(options)),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def _given(options: Options) -> Mapping[str, object]:
+    """What is not as by default, so that an option that is new one day changes no name."""
+    given = {item.name: getattr(options, item.name) for item in fields(options)}
+    return {name: value for name, value in given.items() if value != getattr(DEFAULTS, name)}
