@@ -46,7 +46,7 @@ def test_a_snapshot_has_aware_datetimes_and_seconds() -> None:
         "group": "g",
         "next_process_at": datetime(2023, 11, 14, 22, 16, 40, 500_000, tzinfo=UTC),
         "retention": 3600,
-        "completed_at": datetime(2023, 11, 14, 22, 15, tzinfo=UTC),
+        "completed_at": None,  # told only while the task is completed
         "result": b"r",
         "is_orphaned": False,
     }
@@ -65,3 +65,9 @@ def test_a_snapshot_is_frozen_and_shows_no_payload_headers_or_result() -> None:
     assert "canary" not in repr(info)
     with pytest.raises(dataclasses.FrozenInstanceError):
         info.state = TaskState.ACTIVE  # type: ignore[misc]
+
+
+def test_a_completed_task_tells_since_when() -> None:
+    message = TaskMessage(type="t", id="i", queue="q", completed_at=1700000100)
+    info = task_info(message, state=TaskState.COMPLETED, next_process_at=None)
+    assert info.completed_at == datetime(2023, 11, 14, 22, 15, tzinfo=UTC)
