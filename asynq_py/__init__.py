@@ -1,55 +1,60 @@
 """asynq_py: an asyncio task queue on Redis, wire-compatible with asynq (Go)."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from asynq_py._version import __version__
-from asynq_py.active_task import ActiveTask, CancelReason, current_task
-from asynq_py.client import Client
-from asynq_py.connection import RedisConfig
-from asynq_py.errors import (
-    AsynqError,
-    BrokerError,
-    BrokerUnavailableError,
-    DuplicateTaskError,
-    EnqueueError,
-    HandlerNotFoundError,
-    InvalidOptionError,
-    LeaseExpiredError,
-    MessageDecodeError,
-    NotReplicatedError,
-    QueueNotEmptyError,
-    QueueNotFoundError,
-    RetryLater,
-    RevokeTask,
-    ServerStateError,
-    SkipRetry,
-    TaskFailedError,
-    TaskIDConflictError,
-    TaskNotFoundError,
-)
-from asynq_py.handler import AsyncHandler, Handler
-from asynq_py.info import (
-    ClusterNode,
-    DailyStats,
-    EnqueueEvent,
-    GroupInfo,
-    QueueInfo,
-    SchedulerEntryInfo,
-    ServerInfo,
-    TaskInfo,
-    WorkerInfo,
-)
-from asynq_py.inspector import Inspector
-from asynq_py.middleware import Middleware
-from asynq_py.mux import ServeMux
-from asynq_py.options import TaskOptions
-from asynq_py.retry import default_retry_delay
-from asynq_py.scheduler.entry import EntryOptions
-from asynq_py.scheduler.scheduler import Scheduler
-from asynq_py.server.config import ServerOptions
-from asynq_py.server.server import Server, ServerState
-from asynq_py.server.supervisor import Supervisor
-from asynq_py.sync_client import SyncClient
-from asynq_py.task import Task
-from asynq_py.wire.state import TaskState
+
+if TYPE_CHECKING:
+    from asynq_py.active_task import ActiveTask, CancelReason, current_task
+    from asynq_py.client import Client
+    from asynq_py.connection import RedisConfig
+    from asynq_py.errors import (
+        AsynqError,
+        BrokerError,
+        BrokerUnavailableError,
+        DuplicateTaskError,
+        EnqueueError,
+        HandlerNotFoundError,
+        InvalidOptionError,
+        LeaseExpiredError,
+        MessageDecodeError,
+        NotReplicatedError,
+        QueueNotEmptyError,
+        QueueNotFoundError,
+        RetryLater,
+        RevokeTask,
+        ServerStateError,
+        SkipRetry,
+        TaskFailedError,
+        TaskIDConflictError,
+        TaskNotFoundError,
+    )
+    from asynq_py.handler import AsyncHandler, Handler
+    from asynq_py.info import (
+        ClusterNode,
+        DailyStats,
+        EnqueueEvent,
+        GroupInfo,
+        QueueInfo,
+        SchedulerEntryInfo,
+        ServerInfo,
+        TaskInfo,
+        WorkerInfo,
+    )
+    from asynq_py.inspector import Inspector
+    from asynq_py.middleware import Middleware
+    from asynq_py.mux import ServeMux
+    from asynq_py.options import TaskOptions
+    from asynq_py.retry import default_retry_delay
+    from asynq_py.scheduler.entry import EntryOptions
+    from asynq_py.scheduler.scheduler import Scheduler
+    from asynq_py.server.config import ServerOptions
+    from asynq_py.server.server import Server, ServerState
+    from asynq_py.server.supervisor import Supervisor
+    from asynq_py.sync_client import SyncClient
+    from asynq_py.task import Task
+    from asynq_py.wire.state import TaskState
 
 __all__ = [
     "ActiveTask",
@@ -103,3 +108,49 @@ __all__ = [
     "current_task",
     "default_retry_delay",
 ]
+
+# Where each name comes from: it is imported when it is first asked for, so that a program which needs little,
+# such as the help of the command line, does not wait for all the rest.
+_MODULES: Final = {
+    "active_task": "ActiveTask CancelReason current_task",
+    "client": "Client",
+    "connection": "RedisConfig",
+    "errors": (
+        "AsynqError BrokerError BrokerUnavailableError DuplicateTaskError EnqueueError "
+        "HandlerNotFoundError InvalidOptionError LeaseExpiredError MessageDecodeError NotReplicatedError "
+        "QueueNotEmptyError QueueNotFoundError RetryLater RevokeTask ServerStateError SkipRetry "
+        "TaskFailedError TaskIDConflictError TaskNotFoundError"
+    ),
+    "handler": "AsyncHandler Handler",
+    "info": (
+        "ClusterNode DailyStats EnqueueEvent GroupInfo QueueInfo SchedulerEntryInfo ServerInfo TaskInfo "
+        "WorkerInfo"
+    ),
+    "inspector": "Inspector",
+    "middleware": "Middleware",
+    "mux": "ServeMux",
+    "options": "TaskOptions",
+    "retry": "default_retry_delay",
+    "scheduler.entry": "EntryOptions",
+    "scheduler.scheduler": "Scheduler",
+    "server.config": "ServerOptions",
+    "server.server": "Server ServerState",
+    "server.supervisor": "Supervisor",
+    "sync_client": "SyncClient",
+    "task": "Task",
+    "wire.state": "TaskState",
+}
+_HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+if not TYPE_CHECKING:  # a type checker would take it as a promise that every name exists
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value  # from now on it is found at once
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

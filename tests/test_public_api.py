@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -57,14 +59,28 @@ CONFIG = [
 ]  # fmt: skip
 
 
-def test_all_is_sorted_and_names_exactly_what_is_there() -> None:
-    public = {
-        name
-        for name, value in vars(asynq_py).items()
-        if not name.startswith("_") and not isinstance(value, ModuleType)
-    }
+def test_all_is_sorted_and_every_name_is_what_its_module_says() -> None:
     assert asynq_py.__all__ == sorted(asynq_py.__all__)
-    assert set(asynq_py.__all__) == public | {"__version__"}
+    tree = ast.parse(Path(asynq_py.__file__).read_text("utf-8"))
+    imported = {
+        alias.name: getattr(importlib.import_module(node.module or ""), alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("asynq_py")
+        for alias in node.names
+    }
+    assert {name: getattr(asynq_py, name) for name in asynq_py.__all__} == imported
+    assert set(asynq_py.__all__) <= set(dir(asynq_py))
+
+
+def test_a_name_that_does_not_exist_is_an_error_as_in_any_module() -> None:
+    with pytest.raises(AttributeError, match="module 'asynq_py' has no attribute 'Nonsense'"):
+        asynq_py.Nonsense  # type: ignore[attr-defined]  # noqa: B018  # that is the point
+
+
+def test_importing_the_package_alone_imports_no_library() -> None:
+    look = "import sys, asynq_py; print(*{'redis', 'google', 'anyio', 'asyncio'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=30)
+    assert (ended.stdout.strip(), ended.stderr) == ("", "")
 
 
 def test_the_core_layer_is_exported() -> None:
