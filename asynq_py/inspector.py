@@ -421,6 +421,10 @@ class Inspector:
         nodes = await self._roster.nodes(check_name("queue", queue))
         return [ClusterNode(id=node.id, host=node.host, port=node.port) for node in nodes]
 
+    async def redis_info(self) -> dict[str, str]:
+        """What Redis says of itself, by the names of its INFO; of a Cluster, by those of CLUSTER INFO."""
+        return await self._roster.cluster_info() if self._connector.cluster else await self._roster.info()
+
     # -- the rest ---------------------------------------------------------------------------------------
 
     async def _check_queue(self, queue: str) -> None:

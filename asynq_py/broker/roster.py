@@ -58,9 +58,23 @@ class Roster:
                 return [NodeRow(s[2].decode(), (s[0] or b"").decode(), int(s[1])) for s in servers]
         return []
 
+    async def info(self) -> dict[str, str]:
+        """What a server says of itself."""
+        return _fields(await self._lane.call("INFO"))
+
+    async def cluster_info(self) -> dict[str, str]:
+        """What a node says of its Cluster."""
+        return _fields(await self._lane.call("CLUSTER", "INFO"))
+
     def slot(self, queue: str) -> int:
         return slot_of(QueueKeys(queue).pending)
 
     async def _living(self, name: str, now: float) -> list[bytes]:
         found: list[bytes] = await self._lane.call("ZRANGEBYSCORE", name, int(now), "+inf")
         return found
+
+
+def _fields(text: bytes) -> dict[str, str]:
+    """Read lines of `name:value`; headings and blank ones are no such lines."""
+    lines = text.decode("utf-8", "replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))

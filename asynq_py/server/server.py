@@ -47,6 +47,7 @@ class Server:
 
     def __init__(self, redis: RedisSource, handler: Handler, **config: Unpack[ServerOptions]) -> None:
         self._config = ServerConfig.of(config)
+        self._given = (redis, handler, config)
         self._handler = as_async(handler)
         self._connector = Connector(redis)
         self._state = ServerState.NEW
@@ -57,6 +58,15 @@ class Server:
     @property
     def state(self) -> ServerState:
         return self._state
+
+    def replace(self, redis: RedisSource = None, **config: Unpack[ServerOptions]) -> Server:
+        """Make another server which differs from this one only in what is given here.
+
+        Raises: InvalidOptionError.
+        """
+        old_redis, handler, old_config = self._given
+        merged: ServerOptions = {**old_config, **config}
+        return Server(old_redis if redis is None else redis, handler, **merged)
 
     async def serve(self) -> None:
         """Work until TERM or INT, or `shutdown()`.

@@ -139,6 +139,7 @@ async def _look(inspector: Inspector) -> None:
     await inspector.servers()
     await inspector.scheduler_entries()
     await inspector.list_scheduler_enqueue_events("e")
+    await inspector.redis_info()
 
 
 async def test_a_viewer_sees_all_and_changes_nothing(as_user: As, client: Client) -> None:

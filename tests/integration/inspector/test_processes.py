@@ -163,3 +163,17 @@ async def test_the_nodes_of_a_queue_are_told_master_first(
     assert owner is not None
     assert master == ClusterNode(id=master.id, host=owner.host, port=int(owner.port))
     assert len({master.id, replica.id, ""}) == 3
+
+
+async def test_redis_tells_of_itself_and_a_cluster_of_all_its_nodes(
+    inspector: Inspector, redis: Redis
+) -> None:
+    told = await inspector.redis_info()
+
+    if isinstance(redis, RedisCluster):
+        assert (told["cluster_state"], told["cluster_known_nodes"], told["cluster_size"]) == ("ok", "6", "3")
+    else:
+        info = await redis.info()
+        assert told["redis_version"] == info["redis_version"]
+        assert int(told["connected_clients"]) >= 1
+        assert "used_memory_human" in told

@@ -14,6 +14,8 @@ from asynq_py import (
     BrokerError,
     BrokerUnavailableError,
     Client,
+    Inspector,
+    InvalidOptionError,
     Server,
     ServerState,
     ServerStateError,
@@ -278,3 +280,20 @@ async def test_one_loop_can_run_several_servers_at_once(redis_url: str, redis: R
         Server(redis_url, handler, concurrency=1),
     ):
         await books_become(redis, Books(processed=2))
+
+
+async def test_a_replaced_server_differs_only_in_what_was_said(
+    redis_url: str, client: Client, inspector: Inspector
+) -> None:
+    template = Server("redis://127.0.0.1:1/0", nothing, queues={"q": 6}, concurrency=3)
+
+    async with template.replace(redis_url, concurrency=7) as server:
+        (seen,) = await eventually(inspector.servers)
+
+    assert (seen.concurrency, seen.queues) == (7, {"q": 6})
+    assert (server.state, template.state) == (ServerState.CLOSED, ServerState.NEW)
+
+
+def test_what_cannot_be_said_of_a_server_cannot_replace_anything() -> None:
+    with pytest.raises(InvalidOptionError, match="concurrency"):
+        Server(None, nothing).replace(concurrency=0)
