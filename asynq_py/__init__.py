@@ -46,9 +46,12 @@ if TYPE_CHECKING:
     from asynq_py.middleware import Middleware
     from asynq_py.mux import ServeMux
     from asynq_py.options import TaskOptions
+    from asynq_py.ratelimit.concurrency_limit import ConcurrencyLimit, Hold
+    from asynq_py.ratelimit.rate_limit import RateLimit
     from asynq_py.retry import default_retry_delay
     from asynq_py.scheduler.entry import EntryOptions
     from asynq_py.scheduler.scheduler import Scheduler
+    from asynq_py.semaphore import Semaphore
     from asynq_py.server.config import ServerOptions
     from asynq_py.server.server import Server, ServerState
     from asynq_py.server.supervisor import Supervisor
@@ -65,6 +68,7 @@ __all__ = [
     "CancelReason",
     "Client",
     "ClusterNode",
+    "ConcurrencyLimit",
     "DailyStats",
     "DuplicateTaskError",
     "EnqueueError",
@@ -73,6 +77,7 @@ __all__ = [
     "GroupInfo",
     "Handler",
     "HandlerNotFoundError",
+    "Hold",
     "Inspector",
     "InvalidOptionError",
     "LeaseExpiredError",
@@ -82,11 +87,13 @@ __all__ = [
     "QueueInfo",
     "QueueNotEmptyError",
     "QueueNotFoundError",
+    "RateLimit",
     "RedisConfig",
     "RetryLater",
     "RevokeTask",
     "Scheduler",
     "SchedulerEntryInfo",
+    "Semaphore",
     "ServeMux",
     "Server",
     "ServerInfo",
@@ -130,9 +137,12 @@ _MODULES: Final = {
     "middleware": "Middleware",
     "mux": "ServeMux",
     "options": "TaskOptions",
+    "ratelimit.concurrency_limit": "ConcurrencyLimit Hold",
+    "ratelimit.rate_limit": "RateLimit",
     "retry": "default_retry_delay",
     "scheduler.entry": "EntryOptions",
     "scheduler.scheduler": "Scheduler",
+    "semaphore": "Semaphore",
     "server.config": "ServerOptions",
     "server.server": "Server ServerState",
     "server.supervisor": "Supervisor",

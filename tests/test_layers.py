@@ -39,7 +39,7 @@ LAYERS: Final = (
         "options option_text task info active_task retry handler middleware mux",
         not_from="store",
     ),
-    Layer("users", "client sync_client inspector"),
+    Layer("users", "client sync_client inspector semaphore ratelimit"),
     Layer("processes", "server scheduler", apart=True),
     Layer("public", "__init__"),
 )

@@ -13,6 +13,8 @@ WORKERS: Final = "asynq:workers"
 SCHEDULERS: Final = "asynq:schedulers"
 CANCEL_CHANNEL: Final = "asynq:cancel"
 
+_LONGEST_TAG: Final = 200  # bytes
+
 
 _PLAIN: Final = (
     "pending", "active", "lease", "scheduled", "retry", "archived", "completed", "groups", "paused",
@@ -96,6 +98,50 @@ def scheduler(identity: str) -> str:
 
 def scheduler_history(entry_id: str) -> str:
     return f"asynq:scheduler_history:{entry_id}"
+
+
+def semaphore(scope: str) -> str:
+    """Who holds the tokens of a semaphore. Wire format 2.4."""
+    return f"asynq:sema:{scope}"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitKeys:
+    """The keys of one limit, or of its share for one `key`. Go does not know them.
+
+    Keys of Go begin with `asynq:{`, or with one of a few words of which `limit` is none. As no `name` has
+    braces, what stands between them is `key`, whatever it may contain; or a digest, when it is long.
+    """
+
+    name: str
+    key: str = ""
+    tokens: str = field(init=False)
+    turns: str = field(init=False)
+    holds: str = field(init=False)
+    pace: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        prefix = f"asynq:limit:{self.name}:{{{_tag(self.key)}}}:"
+        object.__setattr__(self, "tokens", prefix + "tokens")
+        object.__setattr__(self, "turns", prefix + "turns")
+        object.__setattr__(self, "holds", prefix + "holds")
+        object.__setattr__(self, "pace", prefix + "pace")
+
+
+def line(gate: str) -> str:
+    """Who waits at a gate. `gate`: the key of its tokens, turns or holds."""
+    return gate + ":line"
+
+
+def _tag(key: str) -> str:
+    """Never empty: the braces put the keys of a limit into one Cluster slot only if something is in them."""
+    try:
+        data = key.encode()
+    except UnicodeEncodeError:  # JSON may hold half a character
+        data = key.encode("utf-8", "surrogatepass") + b"\0" * _LONGEST_TAG
+    if len(data) > _LONGEST_TAG:
+        return f"#{hashlib.sha256(data).hexdigest()}"
+    return f"={key}" if key else "*"
 
 
 def _utc_date(now: float) -> str:
