@@ -6,7 +6,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from asynq_py.broker.gates import Gates
 from asynq_py.broker.lane import Lane
+from asynq_py.broker.lanes import open_lane
 from asynq_py.connection import Connector
 from tests.clock import ManualClock
 from tests.proxy import Proxy
@@ -32,3 +34,12 @@ async def lane(connector: Connector) -> AsyncGenerator[Lane]:
     lane = Lane(connector, role="test", timeout=10)
     yield lane
     await lane.aclose()
+
+
+@pytest.fixture
+async def gates(redis_url: str, clock: ManualClock) -> AsyncGenerator[Gates]:
+    connector = Connector(redis_url)
+    lane = open_lane(connector, role="test")
+    yield Gates(lane, clock)
+    await lane.aclose()
+    await connector.aclose()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from asynq_py.connection.cluster import slot_of
 from asynq_py.wire import keys
-from asynq_py.wire.keys import QueueKeys
+from asynq_py.wire.keys import LimitKeys, QueueKeys
 
 DEFAULT = QueueKeys("default")
 NOON = 1704196800.0  # 2024-01-02 12:00 UTC
@@ -54,3 +55,27 @@ def test_a_key_is_named_as_in_go(key: str, golden: str) -> None:
 def test_the_day_of_a_counter_changes_at_midnight_utc(now: float, day: str) -> None:
     assert DEFAULT.processed_on(now).endswith(day)
     assert DEFAULT.failed_on(now).endswith(day)
+
+
+def test_the_semaphore_of_a_scope_is_named_as_in_go() -> None:
+    assert keys.semaphore("mail") == "asynq:sema:mail"
+
+
+def test_all_keys_of_a_limit_are_in_one_slot_of_a_cluster() -> None:
+    for key in ("", "acme", "}", "{", "a}b{c}", "é", "x" * 300, "\ud800"):
+        k = LimitKeys("mail", key)
+        names = [k.tokens, k.turns, k.holds, k.pace, *map(keys.line, (k.tokens, k.turns, k.holds))]
+        assert len({slot_of(name) for name in names}) == 1, key
+        assert len(set(names)) == 7
+
+
+def test_the_keys_of_a_limit_differ_from_those_of_any_other() -> None:
+    pairs = [("a", "b"), ("a", ""), ("a", "*"), ("a:", "b"), ("a", ":b"), ("a", "#"), ("a", "x" * 300)]
+    assert len({LimitKeys(*pair).turns for pair in pairs}) == len(pairs)
+    assert LimitKeys("a", "b").turns == "asynq:limit:a:{=b}:turns"
+    assert LimitKeys("a").turns == "asynq:limit:a:{*}:turns"
+
+
+def test_a_long_key_is_stored_as_its_digest() -> None:
+    assert len(LimitKeys("a", "x" * 100_000).turns) < 100
+    assert LimitKeys("a", "x" * 300).turns != LimitKeys("a", "x" * 301).turns
