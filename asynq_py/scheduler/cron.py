@@ -1,6 +1,7 @@
 """When an entry is due: a spec becomes next times. Pure. Behaviour 12.2.
 
-The grammar is that of the standard parser of robfig/cron v3. All times are Unix seconds.
+The grammar is that of the standard parser of robfig/cron v3, read here into plain numbers; the times are
+found by cronsim. All times are Unix seconds.
 
 Where clocks change, an entry that is due every hour goes on by real time. Any other means what a wall clock
 shows: a time that a change leaves out is due once, at the first moment after the gap; one that comes twice is
@@ -10,20 +11,20 @@ due the first time only. (Go drops the former and runs the latter twice.)
 from __future__ import annotations
 
 import re
-from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
 
 from asynq_py.errors import InvalidOptionError
 from asynq_py.wire.go_text import parse_duration
 
 YEARS_AHEAD: Final = 5  # a spec that matches nothing for longer never does, as in Go
-_SLACK: Final = timedelta(hours=3)  # more than any clock is ever set back or forward, but for the date line
-_SOON: Final = timedelta(days=1)
+_HOUR: Final = 3600
 
 _DESCRIPTORS: Final = {
     "@yearly": "0 0 1 1 *",
@@ -73,37 +74,17 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Times of the clock of one zone. `either_day`: day of month or day of week suffices."""
+    """Times of the clock of one zone. `fields`: five, as cronsim reads them."""
 
-    minutes: tuple[int, ...]
-    hours: tuple[int, ...]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]
-    either_day: bool
-    zone: ZoneInfo
+    fields: str
+    zone: tzinfo
 
     def next_after(self, at: float) -> int | None:
-        here = datetime.fromtimestamp(int(at), self.zone).replace(tzinfo=None)
-        slack = timedelta() if self._is_quiet(at) else _SLACK
-        best: int | None = None
-        stop: datetime | None = None
-        for wall in self._wall_times(here - slack, here.year + YEARS_AHEAD):
-            if stop is not None and wall > stop:
-                break
-            for moment in self._moments(wall):
-                if moment > at and (best is None or moment < best):
-                    best = moment
-            if best is not None and stop is None:
-                # one that reads later may come earlier
-                stop = wall + (slack if wall - here < _SOON else _SLACK)
-        return best
-
-    def _is_quiet(self, at: float) -> bool:
-        """Is the clock changed neither just before nor within a day?"""
-        before = datetime.fromtimestamp(int(at) - _SLACK.seconds, self.zone)
-        after = datetime.fromtimestamp(int(at) + _SOON.days * 86400 + _SLACK.seconds, self.zone)
-        return before.utcoffset() == after.utcoffset()
+        moment = self._search(at, int(at))
+        if moment is not None and (before := moment - _HOUR) > at and self._is_set_just_before(moment):
+            # cronsim leaps by hours, and so too far where clocks go back by half of one (Lord Howe Island)
+            return before if self._search(at, before - 1) == before else moment
+        return moment
 
     def closest(self, since: float, at: float) -> float:
         return max(since, at)
@@ -112,52 +93,24 @@ class Cron:
     def spacing(self) -> int:
         return 0
 
-    def _wall_times(self, start: datetime, last_year: int) -> Iterator[datetime]:
-        """Yield the times of the wall clock from `start` on, to the minute."""
-        start = start.replace(second=0, microsecond=0)
-        for day in self._dates(start.date(), last_year):
-            for hour in self.hours:
-                for minute in self.minutes:
-                    wall = datetime(day.year, day.month, day.day, hour, minute)
-                    if wall >= start:
-                        yield wall
+    def _search(self, at: float, look: int) -> int | None:
+        """The first time after `at`, looking from `look` on."""
+        last_year = datetime.fromtimestamp(look, self.zone).year + YEARS_AHEAD
+        while (found := self._next_after(look)) is not None and found.year <= last_year:
+            if (moment := int(found.timestamp())) > at:
+                return moment
+            look += 60  # the clock was set back: this time was due before, so look for the one behind it
+        return None
 
-    def _dates(self, start: date, last_year: int) -> Iterator[date]:
-        first = start.day
-        for year in range(start.year, last_year + 1):
-            for month in range(start.month if year == start.year else 1, 13):
-                if month in self.months:
-                    for day in range(first, monthrange(year, month)[1] + 1):
-                        if self._is_on(found := date(year, month, day)):
-                            yield found
-                first = 1
+    def _is_set_just_before(self, moment: int) -> bool:
+        earlier, now = (datetime.fromtimestamp(at, self.zone) for at in (moment - 2 * _HOUR, moment))
+        return earlier.utcoffset() != now.utcoffset()
 
-    def _is_on(self, day: date) -> bool:
-        in_month, in_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
-        return in_month or in_week if self.either_day else in_month and in_week
-
-    def _moments(self, wall: datetime) -> tuple[int, ...]:
-        """When the clock shows this: mostly once."""
-        first = wall.replace(tzinfo=self.zone)
-        second = first.replace(fold=1)
-        earlier, later = int(first.timestamp()), int(second.timestamp())
-        if earlier == later:
-            return (earlier,)
-        by_real_time = len(self.hours) == 24
-        if earlier < later:
-            return (earlier, later) if by_real_time else (earlier,)
-        return () if by_real_time else (self._change_between(later, earlier),)
-
-    def _change_between(self, before: int, after: int) -> int:
-        """The moment at which clocks are set forward."""
-        old = datetime.fromtimestamp(before, self.zone).utcoffset()
-        while after - before > 1:
-            middle = (before + after) // 2
-            if datetime.fromtimestamp(middle, self.zone).utcoffset() == old:
-                before = middle
-            else:
-                after = middle
-        return after
+    def _next_after(self, at: int) -> datetime | None:
+        try:
+            return next(CronSim(self.fields, datetime.fromtimestamp(at, self.zone)), None)
+        except CronSimError:  # how it refuses the 30th of February
+            return None
 
 
 def parse(spec: str, timezone: str = "UTC") -> Schedule:
@@ -228,15 +181,20 @@ def _cron(spec: str, fields: list[str], zone: ZoneInfo) -> Cron:
     minute, hour, day, month, weekday = (
         _field(spec, text, bounds) for text, bounds in zip(fields, _FIELDS, strict=True)
     )
-    return Cron(
-        minutes=tuple(sorted(minute.values)),
-        hours=tuple(sorted(hour.values)),
-        days=day.values,
-        months=month.values,
-        weekdays=weekday.values,
-        either_day=not (day.is_any or weekday.is_any),
-        zone=zone,
+    # To cronsim a star says more than its numbers. As a day it means that both days must match, as to Go; as
+    # minute or hour it means real time, which we ask for only if the entry is due in each hour.
+    texts = (
+        _list(minute),
+        "*" if len(hour.values) == 24 else _list(hour),
+        "*" if day.is_any else _list(day),
+        _list(month),
+        "*" if weekday.is_any else _list(weekday),
     )
+    return Cron(" ".join(texts), UTC if zone.key == "UTC" else zone)
+
+
+def _list(field: _Field) -> str:
+    return ",".join(map(str, sorted(field.values)))
 
 
 def _field(spec: str, text: str, bounds: _Bounds) -> _Field:
