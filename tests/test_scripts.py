@@ -88,7 +88,7 @@ def test_the_scripts_are_those_that_methods_call() -> None:
         used |= {
             node.id
             for function in ast.walk(tree)
-            if isinstance(function, ast.AsyncFunctionDef)
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
             for node in ast.walk(function)
             if isinstance(node, ast.Name)
         }

@@ -6,11 +6,12 @@ All methods raise BrokerUnavailableError (see its `maybe_done`) and BrokerError.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from typing import Final
 
-from asynq_py.broker.lane import Sender
+from asynq_py.broker.lane import Command, Reply, Sender
 from asynq_py.broker.scripts import load
 from asynq_py.clock import Clock
 from asynq_py.wire.keys import LimitKeys, line
@@ -47,13 +48,13 @@ class Gates:
         arguments = (self._now(), name, micros(lease), micros(held))
         return bool(await self._lane.post(_RENEW_HOLD([keys.holds, keys.pace], arguments)))
 
-    async def free_hold(self, keys: LimitKeys, name: str, *, held: float) -> bool:
-        """Give a hold back that lasted `held`. Returns False when it was lost before."""
-        return bool(await self._lane.post(_FREE_HOLD([keys.holds, keys.pace], (name, micros(held)))))
+    def free_hold(self, keys: LimitKeys, name: str, *, held: float) -> asyncio.Future[Reply]:
+        """Give a hold back that lasted `held`. Sent before what is asked later. Brings 0 if it was lost."""
+        return self._lane.post(_FREE_HOLD([keys.holds, keys.pace], (name, micros(held))))
 
-    async def leave(self, gate: str, who: str) -> None:
+    def leave(self, gate: str, who: str) -> asyncio.Future[Reply]:
         """Wait no longer. `gate`: the key of its tokens, turns or holds."""
-        await self._lane.call("ZREM", line(gate), who)
+        return self._lane.post(Command(("ZREM", line(gate), who)))
 
     def _now(self) -> int:
         return micros(self._clock.time())

@@ -144,7 +144,7 @@ class ConcurrencyLimit(Limit):
             try:
                 return await self._gates.take_hold(keys, who, size=self._size, name=name, lease=self._lease)
             except BaseException:  # the answer is lost, the place perhaps taken
-                self._send(self._gates.free_hold(keys, name, held=0.0))
+                self._sent(self._gates.free_hold(keys, name, held=0.0))
                 raise
 
         return name, ask
@@ -155,7 +155,7 @@ class ConcurrencyLimit(Limit):
 
         def free(hold: Hold, held: float) -> None:
             self._held.discard(hold)
-            self._send(self._gates.free_hold(keys, name, held=held))
+            self._sent(self._gates.free_hold(keys, name, held=held))
 
         hold = Hold(lease=self._lease, renew=renew, free=free)
         self._held.add(hold)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,7 +15,7 @@ from asynq_py.broker.gates import Gates
 from asynq_py.broker.lanes import open_lane
 from asynq_py.clock import Clock, SystemClock
 from asynq_py.connection import Connector, RedisSource
-from asynq_py.errors import AsynqError, BrokerUnavailableError, InvalidOptionError, RetryLater
+from asynq_py.errors import BrokerUnavailableError, InvalidOptionError, RetryLater
 from asynq_py.options import Duration, check_queue, check_seconds
 from asynq_py.ratelimit.key import LimitKey, key_of
 from asynq_py.wire.keys import LimitKeys
@@ -53,12 +53,9 @@ class Limit:
         self._connector = Connector(redis)
         self._lane = open_lane(self._connector, role="limit")
         self._gates = Gates(self._lane, self._clock)
-        self._sending: set[asyncio.Task[Any]] = set()
 
     async def aclose(self) -> None:
         """Finish what is under way and close the connection. Idempotent."""
-        while self._sending:
-            await asyncio.wait(self._sending)
         await self._lane.aclose()
         await self._connector.aclose()
 
@@ -105,21 +102,16 @@ class Limit:
                 while wait := await ask(who):  # noqa: ASYNC110 (only Redis knows)
                     await asyncio.sleep(max(wait, SHORTEST_SLEEP))
         except BaseException:
-            self._send(self._gates.leave(gate, who))
+            self._sent(self._gates.leave(gate, who))
             raise
 
-    def _send(self, call: Coroutine[Any, Any, object]) -> None:
-        """Send what nobody waits for: whatever is lost ends by itself in Redis."""
+    def _sent(self, answer: asyncio.Future[Any]) -> None:
+        """Let go of what was sent and nobody waits for: whatever is lost ends by itself in Redis."""
+        answer.add_done_callback(self._answered)
 
-        async def sent() -> None:
-            try:
-                await call
-            except AsynqError as error:
-                logger.warning("could not tell Redis about the limit %r: %s", self._name, error)
-
-        task = asyncio.get_running_loop().create_task(sent())
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+    def _answered(self, answer: asyncio.Future[Any]) -> None:
+        if not answer.cancelled() and answer.exception() is not None:
+            logger.warning("could not tell Redis about the limit %r: %s", self._name, answer.exception())
 
 
 def _delay(wait: float) -> float:

@@ -119,7 +119,9 @@ async def test_a_bucket_and_its_line_expire_when_they_say_nothing_any_more(
     gates: Gates, redis: Redis
 ) -> None:
     await take(gates)
-    assert 79 < await redis.pttl(KEYS.tokens) / 1000 <= 80  # full in 20 seconds, and a minute for wrong clocks
+    assert (
+        79 < await redis.pttl(KEYS.tokens) / 1000 <= 80
+    )  # full in 20 seconds, and a minute for wrong clocks
     await take(gates)
     await take(gates)
     await take(gates, "a")
