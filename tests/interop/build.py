@@ -47,13 +47,27 @@ def binary(version: str, folder: Path) -> Path:
     return program
 
 
-def _go(*arguments: str, timeout: float) -> subprocess.CompletedProcess[str]:
+@cache
+def semaphore(folder: Path) -> Path:
+    """Build the program that calls asynq's published rate-limit extension. Raises: NoPeerError."""
+    go_version()
+    source = SOURCE / "semaphore"
+    fetched = _go("mod", "download", timeout=DOWNLOAD_TIMEOUT, source=source)
+    if fetched.returncode != 0:
+        raise NoPeerError(f"asynq/x cannot be downloaded: {fetched.stderr.strip()[-300:]}")
+    program = folder / "semaphore"
+    built = _go("build", "-buildvcs=false", "-o", str(program), ".", timeout=BUILD_TIMEOUT, source=source)
+    assert built.returncode == 0, built.stderr
+    return program
+
+
+def _go(*arguments: str, timeout: float, source: Path = SOURCE) -> subprocess.CompletedProcess[str]:
     # GOTOOLCHAIN: use the Go that is here rather than download another one
     environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": ""}
     try:
         return subprocess.run(
             ["go", *arguments],
-            cwd=SOURCE,
+            cwd=source,
             env=environment,
             capture_output=True,
             encoding="utf-8",
