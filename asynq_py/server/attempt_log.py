@@ -22,6 +22,8 @@ def lost(active: ActiveTask) -> None:
 def failed(active: ActiveTask, error: BaseException, ended: Outcome, now: float) -> None:
     text = _short(outcome.describe(error))
     match ended:
+        case outcome.Retry() if outcome.is_wish(error):  # thousands may wait for a limit, and none is wrong
+            logger.info("put off %s: %s; again in %d s", active, text, ended.retry_at - now)
         case outcome.Retry():
             logger.warning(
                 "failed %s: %s; again in %d s", active, text, ended.retry_at - now, exc_info=_trace(error)

@@ -57,7 +57,7 @@ async def enqueue(client: Client) -> None:
         pytest.param(
             ValueError("x"), Books(retry={ID}, processed=1, failed=1), ("WARNING", "failed"), id="failure"
         ),
-        pytest.param(RetryLater(60), Books(retry={ID}), ("WARNING", "failed"), id="later"),
+        pytest.param(RetryLater(60), Books(retry={ID}), ("INFO", "put"), id="later"),
         pytest.param(
             SkipRetry("x"), Books(archived={ID}, processed=1, failed=1), ("ERROR", "archived"), id="skipped"
         ),
