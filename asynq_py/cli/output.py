@@ -50,10 +50,12 @@ def print_json(document: object) -> None:
 
 def print_blocks(blocks: Sequence[Block]) -> None:
     screen = console(sys.stdout)
-    for number, block in enumerate(blocks):
-        if number:
+    before: Block | None = None
+    for block in blocks:
+        if before is not None and not (isinstance(before, str) and isinstance(block, str)):
             screen.print()
         screen.print(_drawn(block))
+        before = block
     sys.stdout.flush()
 
 

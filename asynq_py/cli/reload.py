@@ -49,7 +49,7 @@ class _Reloader:
         self._start()
         changes = awatch(*self._folders, watch_filter=PythonFilter(), stop_event=self._is_ending)
         async for changed in changes:
-            _say(f"{min(path for _, path in changed)} has changed")
+            _say(f"{_short(min(path for _, path in changed))} has changed")
             self._pass_on(signal.SIGTERM)
             await self._ended.wait()
             if self._is_ending.is_set():
@@ -83,6 +83,11 @@ class _Reloader:
     def _pass_on(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.is_alive() and self._process.pid is not None:
             os.kill(self._process.pid, number)
+
+
+def _short(path: str) -> str:
+    """As seen from the folder where we are."""
+    return os.path.relpath(path)
 
 
 def _say(text: str) -> None:

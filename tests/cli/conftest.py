@@ -1,0 +1,64 @@
+"""The program, and a Redis with a task in every state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from asynq_py import ActiveTask, Client, Server, Task
+from tests.books import Books, books_become
+from tests.cli.program import Program
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Program:
+    """The program in a folder of its own, which knows of no Redis."""
+    return Program(tmp_path)
+
+
+@pytest.fixture
+def run(tmp_path: Path, redis_url: str) -> Program:
+    """The program that has the Redis of the test in its environment."""
+    return Program(tmp_path, {"ASYNQ_REDIS_URL": redis_url})
+
+
+@pytest.fixture
+async def filled(redis_url: str, client: Client, redis: Redis) -> AsyncGenerator[Server]:
+    """A server that runs, and a task in each state, whose ID is the name of the state. The group is `g`."""
+    ended = asyncio.Event()
+
+    async def handler(task: ActiveTask) -> None:
+        match task.id:
+            case "active":
+                await ended.wait()
+            case "retry" | "archived":
+                raise OSError("no luck")
+            case _:
+                await task.write_result(b"42")
+
+    async with Server(
+        redis_url, handler, retry_delay=lambda *_: 3600, queues={"default": 2, "low": 1}
+    ) as server:
+        await client.enqueue_many(
+            [
+                Task("mail:send", {"to": "ada"}, task_id="active", timeout=600),
+                Task("mail:send", {"to": "ada"}, task_id="completed", retention=600),
+                Task("mail:send", {"to": "ada"}, task_id="archived", max_retry=0),
+                Task("mail:send", {"to": "ada"}, task_id="retry", max_retry=5),
+            ]
+        )
+        settled = Books(
+            active=("active",), completed={"completed"}, archived={"archived"}, retry={"retry"}, processed=3,
+            failed=2,
+        )  # fmt: skip
+        await books_become(redis, settled)
+        server.stop()
+        await client.enqueue(Task("report:build"), task_id="scheduled", process_in=600)
+        await client.enqueue(Task("report:build", b"\xff\x00", headers={"trace": "1"}), task_id="pending")
+        await client.enqueue(Task("mail:send"), task_id="aggregating", group="g")
+        yield server
+        ended.set()
