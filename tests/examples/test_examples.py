@@ -82,6 +82,14 @@ def test_groups(redis_url: str) -> None:
     ]
 
 
+def test_periodic_tasks(redis_url: str) -> None:
+    assert run("periodic_tasks.py", redis_url) == [
+        "report:live for eu",
+        "report:live for us",
+        "report:live for br",
+    ]
+
+
 def test_results(redis_url: str) -> None:
     assert run("results.py", redis_url) == ["result: {'words': 4}", "state: completed, kept for 3600 s"]
 
