@@ -11,6 +11,7 @@ from importlib.resources import files
 from asynq_py.broker.lane import Argument, Command
 
 _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 _FOLDER = files("asynq_py.broker").joinpath("lua")
 
 
@@ -29,8 +30,8 @@ class Script:
 
 
 def load(name: str) -> Script:
-    """Read `lua/<name>.lua`, with the files that it includes in their place."""
-    body = _INCLUDE.sub(lambda match: _read(match[1]), _read(name))
+    """Read `lua/<name>.lua`, with the files that it includes in their place, and without comments."""
+    body = _COMMENT.sub("", _INCLUDE.sub(lambda match: _read(match[1]), _read(name)))
     return Script(name, body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
 
 

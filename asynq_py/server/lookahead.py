@@ -9,11 +9,12 @@ WEIGHT: Final = 0.3  # of the newest measurement
 MARGIN: Final = 2.0  # above what is used up during one fetch, on average
 SHORTEST: Final = 1e-6  # seconds between two fetches: below that a rate means nothing
 WORTHWHILE: Final = 0.5  # tasks used up during one fetch, below which none are taken ahead
+SUPPLY: Final = 0.006  # seconds that the tasks ahead last at least, so that fetches are few and large
 
 
 class LookAhead:
     """Tasks that end in quick succession want the next ones at hand; slow ones want none, since a task must
-    not wait here while a worker elsewhere is free. So: as many as end during one fetch.
+    not wait here while a worker elsewhere is free. So: as many as end during one fetch, or some milliseconds.
 
     `most`: never more than this.
     """
@@ -43,4 +44,6 @@ class LookAhead:
     @property
     def target(self) -> int:
         used_up = self._rate * self._fetch
-        return 0 if used_up < WORTHWHILE else min(self._most, math.ceil(used_up * MARGIN))
+        if used_up < WORTHWHILE:
+            return 0
+        return min(self._most, math.ceil(max(used_up * MARGIN, self._rate * SUPPLY)))

@@ -18,10 +18,11 @@ local now, cutoff, capacity, step = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumbe
 check_counters(processed_today, failed_today, processed, failed)
 redis.call('ZCARD', archived)  -- refuses a key of another type before anything is written
 local answers, failures = {}, 0
+local ours = release(active, lease, 8, 3, prefix)
 for i = 8, #ARGV, 3 do
-  local id, token, message = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local id, message = ARGV[i], ARGV[i + 2]
   local answer = 0
-  if is_sound(prefix .. id) and release(active, lease, id, token) then
+  if ours[id] == i then
     redis.call('ZADD', archived, now, id)
     redis.call('HSET', prefix .. id, 'msg', message, 'state', 'archived')
     redis.call('HDEL', prefix .. id, 'crashes')

@@ -10,6 +10,7 @@
 local pending, paused, active, lease = unpack(KEYS)
 local score, prefix, wanted, repeated = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4] == '1'
 local taken = {}
+local LONG = string.rep('-', 65)
 
 if repeated then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', lease, score, score)) do
@@ -45,7 +46,7 @@ for _ = 1, 16 do
   if #ids == 0 then
     break
   end
-  local good, seen = {}, {}
+  local good, keys, seen = {}, {}, {}
   for i = #ids, 1, -1 do
     local id = ids[i]
     local key = prefix .. 't:' .. id
@@ -56,23 +57,28 @@ for _ = 1, 16 do
     elseif not seen[id] and (state == 'pending' or not state or not is_elsewhere(id, state)) then
       seen[id] = true
       good[#good + 1] = id
-      taken[#taken + 1] = id
-      taken[#taken + 1] = message
-      taken[#taken + 1] = crashes
+      keys[#good] = key
+      local n = #taken
+      taken[n + 1], taken[n + 2], taken[n + 3] = id, message, crashes
     end
   end
   redis.call('LTRIM', pending, 0, -#ids - 1)
   if #good > 0 then
     local leases = {}
     for i, id in ipairs(good) do
-      leases[2 * i - 1] = score
-      leases[2 * i] = id
-      local key = prefix .. 't:' .. id
-      redis.call('HSET', key, 'state', 'active')
-      redis.call('HDEL', key, 'pending_since')
+      leases[2 * i - 1], leases[2 * i] = score, id
+      redis.call('HSET', keys[i], 'state', 'active')
+      redis.call('HDEL', keys[i], 'pending_since')
     end
     redis.call('LPUSH', active, unpack(good))
-    redis.call('ZADD', lease, unpack(leases))
+    -- A small sorted set is a flat list, searched from its start for every member. A long first member, there for a
+    -- moment, makes it an index: a fifth off the price of taking and ending 100 tasks.
+    if #good > 64 then
+      redis.call('ZADD', lease, score, LONG, unpack(leases))
+      redis.call('ZREM', lease, LONG)
+    else
+      redis.call('ZADD', lease, unpack(leases))
+    end
   end
   wanted = wanted - #good
 end

@@ -11,18 +11,24 @@
 local active, lease, today, total = unpack(KEYS)
 local prefix, day_ends_at, highest = ARGV[1], ARGV[2], ARGV[3]
 check_counters(today, total)
-local answers, finished = {}, 0
+local keys, answers, finished = {}, {}, {}
 for i = 4, #ARGV, 3 do
-  local id, token, lock = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local answer = 0
-  redis.call('EXISTS', prefix .. id) -- a Cluster that is just moving the task away ends the call here
-  if release(active, lease, id, token) then
-    redis.call('DEL', prefix .. id)
-    unlock(lock, id)
-    finished = finished + 1
-    answer = 1
-  end
-  answers[#answers + 1] = answer
+  keys[#keys + 1] = prefix .. ARGV[i]
 end
-count_success(today, total, finished, day_ends_at, highest)
+if #keys > 0 then
+  redis.call('EXISTS', unpack(keys)) -- a Cluster that is just moving one away ends the call here
+end
+local ours = release(active, lease, 4, 3)
+for i = 4, #ARGV, 3 do
+  local id = ARGV[i]
+  if ours[id] == i then
+    finished[#finished + 1] = prefix .. id
+    unlock(ARGV[i + 2], id)
+  end
+  answers[#answers + 1] = ours[id] == i and 1 or 0
+end
+if #finished > 0 then
+  redis.call('DEL', unpack(finished))
+end
+count_success(today, total, #finished, day_ends_at, highest)
 return answers

@@ -10,11 +10,11 @@ local active, lease, scheduled = unpack(KEYS)
 local prefix = ARGV[1]
 redis.call('ZCARD', scheduled)  -- refuses a key of another type before anything is written
 local answers = {}
+local ours = release(active, lease, 2, 3, prefix)
 for i = 2, #ARGV, 3 do
-  local id, token, at = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local id, at = ARGV[i], ARGV[i + 2]
   local answer = 0
-  if is_sound(prefix .. id) and release(active, lease, id, token)
-    and redis.call('HEXISTS', prefix .. id, 'msg') == 1 then
+  if ours[id] == i and redis.call('HEXISTS', prefix .. id, 'msg') == 1 then
     redis.call('ZADD', scheduled, at, id)
     redis.call('HSET', prefix .. id, 'state', 'scheduled')
     answer = 1

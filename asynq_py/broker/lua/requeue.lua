@@ -9,11 +9,11 @@ local active, lease, pending = unpack(KEYS)
 local prefix, now = ARGV[1], ARGV[2]
 redis.call('LLEN', pending)  -- refuses a key of another type before anything is written
 local answers = {}
+local ours = release(active, lease, 3, 2, prefix)
 for i = #ARGV - 1, 3, -2 do
-  local id, token = ARGV[i], ARGV[i + 1]
+  local id = ARGV[i]
   local answer = 0
-  if is_sound(prefix .. id) and release(active, lease, id, token)
-    and redis.call('HEXISTS', prefix .. id, 'msg') == 1 then
+  if ours[id] == i and redis.call('HEXISTS', prefix .. id, 'msg') == 1 then
     redis.call('RPUSH', pending, id)
     redis.call('HSET', prefix .. id, 'state', 'pending', 'pending_since', now)
     answer = 1

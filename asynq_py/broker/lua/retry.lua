@@ -13,10 +13,11 @@ local prefix, day_ends_at, highest = ARGV[1], ARGV[2], ARGV[3]
 check_counters(processed_today, failed_today, processed, failed)
 redis.call('ZCARD', retry)  -- refuses a key of another type before anything is written
 local answers, failures = {}, 0
+local ours = release(active, lease, 4, 5, prefix)
 for i = 4, #ARGV, 5 do
-  local id, token, message, retry_at, counts = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  local id, message, retry_at, counts = ARGV[i], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local answer = 0
-  if is_sound(prefix .. id) and release(active, lease, id, token) then
+  if ours[id] == i then
     redis.call('ZADD', retry, retry_at, id)
     redis.call('HSET', prefix .. id, 'msg', message, 'state', 'retry')
     redis.call('HDEL', prefix .. id, 'crashes')

@@ -27,6 +27,15 @@ async def test_tasks_come_in_order_and_get_leases_that_carry_the_token(broker: B
     )
 
 
+async def test_a_large_fetch_leaves_leases_and_nothing_else(broker: Broker, redis: Redis) -> None:
+    ids = [f"{n:03}" for n in range(150)]
+    await seed(redis, state(pending=[kept(i) for i in ids]))
+
+    assert await dequeue(broker, 200) == [fetched(i) for i in ids]
+
+    assert await dump(redis) == state(active=[kept(i, lease(7)) for i in ids])
+
+
 async def test_a_score_is_the_whole_second_of_the_expiry_for_peers(broker: Broker, redis: Redis) -> None:
     await seed(redis, state(pending=[kept("a")]))
 

@@ -1,3 +1,4 @@
+import pytest
 from redis.asyncio import Redis
 
 from asynq_py.broker.broker import Broker, Owned
@@ -15,6 +16,24 @@ async def test_finished_tasks_are_forgotten_and_counted(broker: Broker, redis: R
     assert answers == [True, True]
     assert await dump(redis) == state(active=[kept("c", lease(7))], processed=2)
     assert await redis.expiretime(DAY) == NOW + 90 * 24 * 3600
+
+
+@pytest.mark.parametrize("ending", ["abcdef", "fedcba", "af", "cd", "ace", "bf", "e"])
+async def test_tasks_end_in_any_order(broker: Broker, redis: Redis, ending: str) -> None:
+    await seed(redis, state(active=[kept(i, lease(7)) for i in "abcdef"]))
+
+    assert await broker.done("q", [(Owned(i, 7), "") for i in ending]) == [True] * len(ending)
+
+    left = [kept(i, lease(7)) for i in "abcdef" if i not in ending]
+    assert await dump(redis) == state(active=left, processed=len(ending))
+
+
+async def test_a_task_that_is_named_twice_ends_once(broker: Broker, redis: Redis) -> None:
+    await seed(redis, state(active=[kept("a", lease(7)), kept("b", lease(7))]))
+
+    assert sorted(await broker.done("q", [(Owned("a", 7), ""), (Owned("a", 7), "")])) == [False, True]
+
+    assert await dump(redis) == state(active=[kept("b", lease(7))], processed=1)
 
 
 async def test_the_day_counter_keeps_its_end_when_it_grows(broker: Broker, redis: Redis) -> None:

@@ -26,6 +26,10 @@ def test_twice_as_many_are_taken_ahead_as_end_during_one_fetch() -> None:
     assert _after(1000, 0.01).target == 20
 
 
+def test_quick_tasks_are_taken_some_milliseconds_ahead_however_quick_a_fetch_is() -> None:
+    assert _after(10_000, 0.0005).target == 60
+
+
 def test_slow_tasks_are_never_taken_ahead() -> None:
     assert _after(100, 0.002).target == 0
 
