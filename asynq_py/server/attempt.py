@@ -56,18 +56,25 @@ class Surroundings:
 class Attempt:
     """A try, from the moment its task is fetched until its outcome is known.
 
-    `valid_until`: when our lease ends, on the monotonic clock. `taken_at`, `started_at` (None: not yet) and
+    `key`: its place among those in flight. `valid_until`: when our lease ends, on the monotonic clock. `taken_at`, `started_at` (None: not yet) and
     `deadline`: Unix seconds.
     """
 
     __slots__ = (
         "_again", "_around", "_cancelled_for", "_ended", "_has_begun", "_timer", "cancel_reason", "crashes",
         "deadline",
-        "has_left_thread", "id", "message", "owned", "queue", "started_at", "taken_at", "task", "valid_until",
+        "has_left_thread", "id", "key", "message", "owned", "queue", "started_at", "taken_at", "task", "valid_until",
     )  # fmt: skip
 
     def __init__(
-        self, around: Surroundings, message: TaskMessage, owned: Owned, crashes: int, valid_until: float
+        self,
+        around: Surroundings,
+        message: TaskMessage,
+        owned: Owned,
+        *,
+        crashes: int = 0,
+        taken_at: float,
+        valid_until: float,
     ) -> None:
         self._around = around
         self._again = CANCEL_AGAIN
@@ -78,10 +85,11 @@ class Attempt:
         self.message = message
         self.id = message.id
         self.queue = message.queue
+        self.key = (self.queue, self.id)
         self.owned = owned
         self.crashes = crashes
         self.valid_until = valid_until
-        self.taken_at = around.clock.time()
+        self.taken_at = taken_at
         self.started_at: float | None = None
         self.deadline = math.inf
         self.cancel_reason: CancelReason | None = None

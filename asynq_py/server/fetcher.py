@@ -27,10 +27,12 @@ AT_ONCE: Final = 200  # tasks one script takes: a longer one would be felt by ot
 class Request:
     """One fetch from one queue, by which its tasks can be asked for again when the answer is lost.
 
-    `expires_at`: of the leases, Unix seconds; `valid_until`: the same moment on the monotonic clock, at most.
+    `asked_at`: Unix seconds. `expires_at`: of the leases, Unix seconds; `valid_until`: the same moment on the
+    monotonic clock, at most.
     """
 
     count: int
+    asked_at: float
     expires_at: int
     token: int
     valid_until: float
@@ -138,9 +140,11 @@ class Fetcher:
         logger.error("queue %r cannot be fetched, again in %g s: %s", queue, pause, error)
 
     def _request(self, count: int) -> Request:
+        now = self._clock.time()
         return Request(
             count,
-            expires_at=int(self._clock.time() + self._lease),
+            asked_at=now,
+            expires_at=int(now + self._lease),
             token=next(self._tokens) % TOKENS + 1,
             valid_until=self._clock.monotonic() + self._lease - 1.0,  # Redis knows whole seconds only
         )

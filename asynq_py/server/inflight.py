@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from asynq_py.active_task import CancelReason
 from asynq_py.server.attempt import Attempt
@@ -30,16 +30,16 @@ class InFlight:
 
     def add(self, attempt: Attempt) -> None:
         """Remember a try. An older one of the same task has lost its lease, or this one could not be here."""
-        key = (attempt.queue, attempt.id)
-        older = self._attempts.get(key)
+        older = self._attempts.get(attempt.key)
         if older is not None:
             older.cancel(CancelReason.LEASE_LOST)
-        self._attempts[key] = attempt
+        self._attempts[attempt.key] = attempt
 
-    def remove(self, attempt: Attempt) -> None:
-        key = (attempt.queue, attempt.id)
-        if self._attempts.get(key) is attempt:
-            del self._attempts[key]
+    def remove(self, attempts: Iterable[Attempt]) -> None:
+        """Forget tries; a newer one of the same task stays."""
+        for attempt in attempts:
+            if self._attempts.get(attempt.key) is attempt:
+                del self._attempts[attempt.key]
         self.shrank.set()
 
     def cancel(self, task_id: str) -> bool:

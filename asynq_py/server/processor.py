@@ -120,7 +120,7 @@ class Processor:
         except MessageDecodeError as error:
             self._set_aside(queue, fetched, request, error)
             return
-        attempt = Attempt(self._slots.around, message, owned, fetched.crashes, request.valid_until)
+        attempt = self._attempt(message, owned, fetched, request)
         self._inflight.add(attempt)
         if self._is_stopped:  # it was on its way when we were told
             self._syncer.put(attempt, Requeue(owned))
@@ -133,13 +133,23 @@ class Processor:
         else:
             self._slots.accept(attempt)
 
+    def _attempt(self, message: TaskMessage, owned: Owned, fetched: Fetched, request: Request) -> Attempt:
+        return Attempt(
+            self._slots.around,
+            message,
+            owned,
+            crashes=fetched.crashes,
+            taken_at=request.asked_at,
+            valid_until=request.valid_until,
+        )
+
     def _set_aside(self, queue: str, fetched: Fetched, request: Request, error: MessageDecodeError) -> None:
         """Archive what cannot be read, its bytes as payload: it stays in sight, and runs nowhere."""
         logger.error("archived: %s", error)
         task_id = clip(fetched.id)
         owned = Owned(fetched.id.encode("utf-8", "surrogateescape"), request.token)
         message = stand_in(fetched.message, queue=queue, task_id=task_id)
-        attempt = Attempt(self._slots.around, message, owned, fetched.crashes, request.valid_until)
+        attempt = self._attempt(message, owned, fetched, request)
         self._inflight.add(attempt)
         self._syncer.put(attempt, self._archived(message, owned, str(error)))
 

@@ -128,7 +128,7 @@ class Slots:
         self.changed.set()
         self._bug = self._bug or bug
         if outcome is None:
-            self._inflight.remove(attempt)
+            self._inflight.remove([attempt])
         else:
             self._syncer.put(attempt, outcome)
 

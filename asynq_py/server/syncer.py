@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class Unwritten(NamedTuple):
 
 
 class Syncer:
-    """`settled` hears of each attempt that needs no more writing. `patience`: seconds given to the last
+    """`settled` hears of the attempts that need no more writing. `patience`: seconds given to the last
     outcomes when the server ends.
     """
 
@@ -42,7 +42,7 @@ class Syncer:
         clock: Clock,
         outage: Outage,
         *,
-        settled: Callable[[Attempt], None],
+        settled: Callable[[Sequence[Attempt]], None],
         patience: float,
     ) -> None:
         self._broker = broker
@@ -100,17 +100,18 @@ class Syncer:
             await self._write_singly(queue, batch, error)
             return True
         self._outage.over()
-        for item, is_ours in zip(batch, answers, strict=True):
-            if not is_ours:
-                logger.warning("%s was not written: the task is no longer ours", _described(item))
-            self._settled(item.attempt)
+        if not all(answers):
+            for item, is_ours in zip(batch, answers, strict=True):
+                if not is_ours:
+                    logger.warning("%s was not written: the task is no longer ours", _described(item))
+        self._settled([item.attempt for item in batch])
         return True
 
     async def _write_singly(self, queue: str, batch: list[Unwritten], error: BrokerError) -> None:
         """Find the one outcome that Redis refuses, so that it harms no other."""
         if len(batch) == 1:
             logger.error("%s cannot be written: %s", _described(batch[0]), error)
-            self._settled(batch[0].attempt)
+            self._settled([batch[0].attempt])
             return
         for item in batch:
             await self._write(queue, [item])
@@ -122,7 +123,7 @@ class Syncer:
                 self.put(*item)
             else:
                 logger.error("%s is given up: its lease has ended", _described(item))
-                self._settled(item.attempt)
+                self._settled([item.attempt])
 
     async def _write_the_rest(self, backoff: Backoff) -> None:
         give_up_at = self._clock.monotonic() + self._patience
@@ -133,7 +134,7 @@ class Syncer:
                 await anyio.sleep(backoff.next())
         for item in self._waiting:
             logger.error("%s is given up: Redis is away", _described(item))
-            self._settled(item.attempt)
+            self._settled([item.attempt])
 
 
 def _batches(items: list[Unwritten], size: int) -> list[list[Unwritten]]:

@@ -28,7 +28,13 @@ def _attempt(task_id: str, queue: str = "q", *, valid_until: float = 100.0) -> A
     clock = ManualClock()
     broker = Broker(Lane(Connector("redis://"), role="test"), clock)
     around = Surroundings(_handler, ServerConfig(), clock, broker, Threads(1), _report, _nobody, _nobody)
-    return Attempt(around, TaskMessage(type="t", id=task_id, queue=queue), Owned(task_id, 1), 0, valid_until)
+    return Attempt(
+        around,
+        TaskMessage(type="t", id=task_id, queue=queue),
+        Owned(task_id, 1),
+        taken_at=0.0,
+        valid_until=valid_until,
+    )
 
 
 def _nobody(*_: object) -> None: ...
@@ -45,7 +51,7 @@ def test_tries_are_known_by_queue_and_id(inflight: InFlight) -> None:
     inflight.add(here)
     inflight.add(there)
     assert len(inflight) == 2
-    inflight.remove(here)
+    inflight.remove([here])
     assert list(inflight) == [there]
     assert here.cancel_reason is there.cancel_reason is None
 
@@ -54,9 +60,9 @@ def test_removing_a_try_tells_whoever_waits_for_that(inflight: InFlight) -> None
     attempt = _attempt("x")
     inflight.add(attempt)
     assert not inflight.shrank.is_set()
-    inflight.remove(attempt)
+    inflight.remove([attempt])
     assert inflight.shrank.is_set()
-    inflight.remove(attempt)  # once more changes nothing
+    inflight.remove([attempt])  # once more changes nothing
     assert len(inflight) == 0
 
 
@@ -68,7 +74,7 @@ def test_a_newer_try_of_the_same_task_cancels_the_older_whose_end_does_not_remov
     inflight.add(newer)
     assert older.cancel_reason is CancelReason.LEASE_LOST
     assert newer.cancel_reason is None
-    inflight.remove(older)
+    inflight.remove([older])
     assert list(inflight) == [newer]
 
 
@@ -104,5 +110,5 @@ def test_tries_may_be_removed_while_one_goes_through_them(inflight: InFlight) ->
     for task_id in "abc":
         inflight.add(_attempt(task_id))
     for attempt in inflight:
-        inflight.remove(attempt)
+        inflight.remove([attempt])
     assert len(inflight) == 0
