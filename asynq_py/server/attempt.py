@@ -56,14 +56,15 @@ class Surroundings:
 class Attempt:
     """A try, from the moment its task is fetched until its outcome is known.
 
-    `key`: its place among those in flight. `valid_until`: when our lease ends, on the monotonic clock. `taken_at`, `started_at` (None: not yet) and
-    `deadline`: Unix seconds.
+    `key`: its place among those in flight. `valid_until`: when our lease ends, on the monotonic clock.
+    `taken_at`, `started_at` (None: not yet) and `deadline`: Unix seconds.
     """
 
     __slots__ = (
         "_again", "_around", "_cancelled_for", "_ended", "_has_begun", "_timer", "cancel_reason", "crashes",
         "deadline",
-        "has_left_thread", "id", "key", "message", "owned", "queue", "started_at", "taken_at", "task", "valid_until",
+        "has_left_thread", "id", "key", "message", "owned", "queue", "started_at", "taken_at", "task",
+        "valid_until",
     )  # fmt: skip
 
     def __init__(
