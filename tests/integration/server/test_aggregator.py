@@ -190,11 +190,15 @@ async def test_no_more_than_so_many_functions_run_at_the_same_time(make: Make, r
     await seed(redis, state(groups={g: [member(g, NOW - 9, group=g)] for g in names}))
     running: set[str] = set()
     most = 0
+    all_run = asyncio.Event()
 
     async def aggregate(group: str, tasks: list[Task]) -> Task:
         nonlocal most
         running.add(group)
         most = max(most, len(running))
+        if most >= AT_ONCE:
+            all_run.set()
+        await asyncio.wait_for(all_run.wait(), 10)
         await redis.exists("asynq:{q}:groups")
         running.discard(group)
         return Task("joined")
