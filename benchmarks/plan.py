@@ -86,7 +86,7 @@ def figures() -> list[Figure]:
         Figure(
             key="late", title="lateness of delayed tasks", request=Request(figure="late", tasks=60), unit="ms"
         ),
-        Figure(key="idle", title="idle worker", request=Request(figure="idle", limit=4.0), unit="idle"),
+        Figure(key="idle", title="idle worker", request=Request(figure="idle", limit=8.0), unit="idle"),
         Figure(
             key="load50",
             title="latency at 50 % load",
@@ -134,7 +134,7 @@ def figures() -> list[Figure]:
                 on="bare",
                 is_quick=False,
             )
-            for n in (1, 2)
+            for n in (1, 2, 4)
         ),
         *(
             Figure(

@@ -24,7 +24,10 @@ def running() -> Generator[redis.Redis]:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         process = subprocess.Popen(
-            [_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+            [
+                *(_binary(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+                *("--unixsocket", f"{folder}/redis.sock"),
+            ],
             cwd=folder,
             stdout=subprocess.DEVNULL,
         )
