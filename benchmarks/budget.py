@@ -101,9 +101,10 @@ async def _drained(url: str, tasks: int) -> tuple[Counter[str], float]:
     def sample(_: int, frame: FrameType | None) -> None:
         samples[_stage(frame)] += 1
 
-    signal.signal(signal.SIGPROF, sample)
+    before = signal.signal(signal.SIGPROF, sample)
     async with Server(url, handle, concurrency=100):
         await ended.wait()
+    signal.signal(signal.SIGPROF, before)
     return samples, looks[1] - looks[0]
 
 
