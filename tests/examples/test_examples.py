@@ -90,6 +90,16 @@ def test_periodic_tasks(redis_url: str) -> None:
     ]
 
 
+def test_rate_limits(redis_url: str) -> None:
+    assert run("rate_limits.py", redis_url) == [
+        "cora may have: [True, True, True, False]",
+        "sent: 5 to acme, 1 to bolt",
+        "the fourth to acme had to wait: True",
+        "reports at once: 2",
+        "failed: 0",
+    ]
+
+
 def test_results(redis_url: str) -> None:
     assert run("results.py", redis_url) == ["result: {'words': 4}", "state: completed, kept for 3600 s"]
 
