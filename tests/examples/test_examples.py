@@ -119,6 +119,16 @@ def test_inspecting(redis_url: str) -> None:
     ]
 
 
+def test_metrics(redis_url: str) -> None:
+    series = 'asynq_py_task_duration_seconds_count{outcome="%s",queue="default",type="mail:send"} 1.0'
+    assert sorted(run("metrics.py", redis_url)) == [
+        series % "archived",
+        series % "done",
+        'asynq_tasks_failed_total{queue="default"} 1.0',
+        'asynq_tasks_processed_total{queue="default"} 2.0',
+    ]
+
+
 def test_graceful_shutdown(redis_url: str) -> None:
     assert run("graceful_shutdown.py", redis_url) == [
         "short: done, although the worker was told to end",
