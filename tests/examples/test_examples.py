@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.examples.programs import EXAMPLES, ROOT, run
+from tests.examples.programs import EXAMPLES, run
 
 
 def test_every_example_has_a_test() -> None:
@@ -136,18 +136,3 @@ def test_graceful_shutdown(redis_url: str) -> None:
         "the worker has ended; long: pending, 0 retries used",
         "long: done by the next worker",
     ]
-
-
-def test_demo(redis_url: str) -> None:
-    lines = run("demo.py", redis_url)
-
-    all_tasks = next(line.split() for line in lines if line.split()[:1] == ["all"])
-    assert all_tasks == ["all", "301", "297", "3", "1", "19", "13"]
-    assert lines[-1] == " ✓ 301 handed in = 297 finished + 3 archived + 1 refused; none is missing"
-    readme = (ROOT / "README.md").read_text("utf-8")
-    (title,) = (at for at, line in enumerate(lines) if "The books, as Redis keeps them" in line)
-    books = [line.rstrip() for line in lines[title + 1 :]]
-    assert "```text\n" + "\n".join(books).strip("\n") + "\n```" in readme
-    assert "video:encode archived: CancelledError: canceled" in lines
-    assert max(map(len, lines)) <= 80
-    assert "\x1b" not in "".join(lines)  # no colours and no cursor movements where there is no terminal
