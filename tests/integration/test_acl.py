@@ -1,4 +1,4 @@
-"""The smallest rights that client and worker can do with, as listed in `docs/guide/connecting.md`."""
+"""The smallest rights that clients, schedulers and workers need, as listed in `docs/guide/connecting.md`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from asynq_py import (
     Inspector,
     RateLimit,
     RetryLater,
+    Scheduler,
     Semaphore,
     Server,
     SkipRetry,
@@ -160,6 +161,24 @@ async def test_limits_need_a_few_rights_more(as_user: As, redis: Redis) -> None:
             with pytest.raises(TimeoutError):
                 async with places.place(timeout=1.5):
                     pytest.fail("let in, so the lease was not renewed")
+
+
+async def test_a_scheduler_does_all_it_must(
+    as_user: As, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = Scheduler(await as_user("asynq-scheduler"), heartbeat=0.02)
+    entry_id = scheduler.register("@every 1s", Task("t"))
+    scheduler.register("@every 1s", Task("t"), queue="unique", unique=60)
+    scheduler.register("@every 1s", Task("t"), queue="soon", process_in=60)
+    scheduler.register("@every 1s", Task("t"), queue="group", group="g")
+    async with scheduler:
+        for key in ("{default}:pending", "{unique}:pending", "{soon}:scheduled", "{group}:g:g"):
+            await eventually(lambda key=key: redis.exists(f"asynq:{key}"))  # type: ignore[misc]  # of a default
+        await eventually(lambda: redis.exists(f"asynq:scheduler_history:{entry_id}"))
+        scheduler.unregister(entry_id)
+        await eventually(lambda: redis.exists(f"asynq:scheduler_history:{entry_id}"), lambda left: not left)
+    assert await redis.keys("asynq:scheduler*") == []
+    assert "denies" not in caplog.text
 
 
 async def test_a_client_cannot_take_tasks_nor_look_at_them(as_user: As, redis: Redis) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import Inspector, InvalidOptionError, Scheduler, Task
+from asynq_py import DuplicateTaskError, Inspector, InvalidOptionError, Scheduler, Task
 from asynq_py.scheduler.cron import parse
 from tests.eventually import eventually
 from tests.interop.peer import GoEntry, GoPeer
@@ -60,8 +62,8 @@ async def test_go_reads_the_history_of_a_python_entry(any_go: GoPeer, redis: Red
             lambda: any_go.inspect("ListSchedulerEnqueueEvents", entry_id),
             lambda seen: len(seen or ()) >= 2,
         )
-        stored = {item.decode() for item in await redis.lrange("asynq:{default}:pending", 0, -1)}  # type: ignore[misc]
-    assert {event["TaskID"] for event in events} <= stored
+        stored = cast("list[bytes]", await redis.lrange("asynq:{default}:pending", 0, -1))
+    assert {event["TaskID"].encode() for event in events} <= set(stored)
     assert all(abs(_unix(event["EnqueuedAt"]) - time.time()) < 30 for event in events)
 
 
@@ -87,7 +89,7 @@ async def test_a_go_scheduler_beside_ours_changes_nothing_for_either(
     """Ours enqueues each of its times once, Go's each of its own; the tools of both show all."""
     schedulers = [Scheduler(go.url, heartbeat=0.1) for _ in range(2)]
     for scheduler in schedulers:
-        scheduler.register("@every 1s", Task("go", b"\x00p"), name="ours")
+        scheduler.register("@every 1s", Task("go", b"\x00p"), name="ours", missed=1000)
 
     async def reached() -> tuple[int, int]:
         async with redis.pipeline(transaction=True) as pipe:
@@ -96,39 +98,34 @@ async def test_a_go_scheduler_beside_ours_changes_nothing_for_either(
             at, count = await pipe.execute()
         return int(at or 0), int(count)
 
-    def has_all(seen: list[Any] | None) -> bool:
-        return len(seen or ()) == 4
+    async def listed_by(peer: GoPeer) -> int:
+        return len(await peer.inspect("SchedulerEntries") or ())
+
+    async def listed_by_us() -> int:
+        return len(await inspector.scheduler_entries())
 
     async with Inspector(go.url) as inspector, schedulers[0], schedulers[1]:
         begun, before = await eventually(reached, lambda found: found[0] > 0)
         async with go.schedule(GO_ENTRY), old_go.schedule(GO_ENTRY):
-            for peer in (go, old_go):
-                await eventually(lambda peer=peer: peer.inspect("SchedulerEntries"), has_all)  # type: ignore[misc]  # of a default
-            assert len(await eventually(inspector.scheduler_entries, has_all)) == 4
-            # those of Go end and clear up behind themselves
-        assert len(await eventually(inspector.scheduler_entries, lambda seen: len(seen) == 2)) == 2
+            for look in (partial(listed_by, go), partial(listed_by, old_go), listed_by_us):
+                await eventually(look, lambda count: count == 4)
+        await eventually(listed_by_us, lambda count: count == 2)  # Go's have ended and cleared up
         ended, after = await eventually(reached, lambda found: found[0] > begun + 3)
     assert after - before == ended - begun
-    assert await redis.llen("asynq:{low}:pending") > 0  # type: ignore[misc]
+    assert await redis.llen("asynq:{low}:pending") > 0
     assert await redis.keys("asynq:schedule*") == []
 
 
 async def test_a_unique_lock_keeps_an_entry_of_both_from_being_enqueued_twice(
     go: GoPeer, redis: Redis
 ) -> None:
-    errors: list[object] = []
-    scheduler = Scheduler(go.url, post_enqueue=lambda task, info, error: errors.append(error))
+    answers: asyncio.Queue[object] = asyncio.Queue()
+    scheduler = Scheduler(go.url, post_enqueue=lambda task, info, error: answers.put(error))
     scheduler.register("@every 1s", Task("go", b"\x00p"), queue="low", unique=600)
     async with go.schedule({**GO_ENTRY, "unique": 600}), scheduler:
-        await eventually(_once(lambda: len(errors)), lambda count: count >= 2)
-    assert await redis.llen("asynq:{low}:pending") == 1  # type: ignore[misc]
-
-
-def _once(read: Any) -> Any:
-    async def look() -> Any:
-        return read()
-
-    return look
+        await answers.get()
+        assert isinstance(await answers.get(), DuplicateTaskError)
+    assert await redis.llen("asynq:{low}:pending") == 1
 
 
 # -- specs --------------------------------------------------------------------------------------------------
