@@ -92,7 +92,7 @@ class Entry:
     def _latest(self, now: float, within: float, *, count: int) -> list[int]:
         """The last times that have come, `count` of them at most. Looks no further back than it must."""
         first = max(self.last or 0.0, now - within - 1)
-        span = LOOK_BACK  # grows until enough are found: years may lie behind us, and a time is not found for free
+        span = LOOK_BACK  # grows until enough are found: years may lie behind us, and looking takes time
         while True:
             since = max(first, now - span)
             times = self._times(self.schedule.closest(self.last or 0.0, since), now, not_before=now - within)
