@@ -21,7 +21,7 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 demo: $(READY) ## run a mixed load on an embedded server and account for every task
-	$(BIN)/python examples/demo.py
+	$(BIN)/asynq-py demo
 
 format: $(READY) ## format and fix what can be fixed
 	$(BIN)/ruff format $(PACKAGES)

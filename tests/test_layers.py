@@ -43,6 +43,7 @@ LAYERS: Final = (
     Layer("users", "client sync_client inspector semaphore ratelimit"),
     Layer("processes", "server scheduler", apart=True),
     Layer("public", "__init__"),
+    Layer("edges", "integrations", only_from="public"),
     Layer("program", "__main__ cli", only_from="public edges"),
 )
 

@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "group": "asynq_py.cli.group",
     "server": "asynq_py.cli.server",
     "cron": "asynq_py.cli.cron",
+    "metrics": "asynq_py.cli.metrics",
+    "demo": "asynq_py.cli.demo.command",
     "completion": "asynq_py.cli.completion",
 }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeAlias
 
 import click
 
@@ -15,31 +16,41 @@ from asynq_py.cli.failure import ConfigError
 from asynq_py.cli.logs import logging_option, set_up
 from asynq_py.cli.settings import common, settings_of
 
-ALLOWED: Final = "a Scheduler, or a function without arguments that returns one"
+AnyScheduler: TypeAlias = "asynq_py.Scheduler | asynq_py.PeriodicTaskManager"
+
+ALLOWED: Final = "a Scheduler, a PeriodicTaskManager, or a function without arguments that returns one"
+FILES: Final = (".toml", ".yaml", ".yml")
 
 
 @click.command(cls=Command)
-@click.argument("path", metavar="MODULE:OBJECT")
+@click.argument("path", metavar="MODULE:OBJECT|FILE")
 @logging_option
 @common
 @click.pass_context
 def scheduler(context: click.Context, path: str, log_level: str) -> None:
     """Enqueue tasks when they are due.
 
-    OBJECT of MODULE is a Scheduler, or a function without arguments that returns one. --redis, like the
-    config file, counts where it says no Redis of its own.
+    OBJECT of MODULE is a Scheduler, a PeriodicTaskManager, or a function without arguments that returns one.
+    --redis, like the config file, counts where it names no Redis of its own.
+
+    FILE is a .toml or .yaml file that lists periodic tasks. It may be edited meanwhile.
     """
     settings = settings_of(context)
     if settings.redis is not None:
         os.environ["ASYNQ_REDIS_URL"] = settings.redis  # for all that the module makes without a URL
-    asyncio.run(_made(path, log_level).serve())
-
-
-def _made(path: str, log_level: str) -> asynq_py.Scheduler:
-    found = loading.load(path)
-    if not isinstance(found, asynq_py.Scheduler):
-        found = loading.called(found, path)
-    if not isinstance(found, asynq_py.Scheduler):
-        raise ConfigError(f"{path} is {type(found).__name__}, and not {ALLOWED}")
+    made = _of_file(path, settings.redis) if Path(path).suffix in FILES else _of_module(path)
     set_up(log_level)
+    asyncio.run(made.serve())
+
+
+def _of_file(path: str, redis: str | None) -> AnyScheduler:
+    return asynq_py.PeriodicTaskManager(redis, asynq_py.PeriodicTaskFile(path))
+
+
+def _of_module(path: str) -> AnyScheduler:
+    found = loading.load(path)
+    if not isinstance(found, (asynq_py.Scheduler, asynq_py.PeriodicTaskManager)):
+        found = loading.called(found, path)
+    if not isinstance(found, (asynq_py.Scheduler, asynq_py.PeriodicTaskManager)):
+        raise ConfigError(f"{path} is {type(found).__name__}, and not {ALLOWED}")
     return found

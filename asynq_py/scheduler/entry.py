@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal, TypeAlias
@@ -20,6 +19,7 @@ Missed: TypeAlias = "Literal['skip', 'once'] | int"
 
 PROMPT: Final = 10.0  # seconds by which a time may be late without having been missed
 MOST_MISSED: Final = 10_000
+LOOK_BACK: Final = 60.0  # seconds to begin with
 _OWN: Final = ("name", "timezone", "missed")
 
 
@@ -78,24 +78,36 @@ class Entry:
         """
         if self.last is None or not self.is_due(now):
             return []
-        start = self.last
-        if start < now - within - 1:
-            start = self.schedule.closest(start, now - within - 1)
-        times: deque[int] = deque(maxlen=self.missed if isinstance(self.missed, int) else 1)
-        at = self.schedule.next_after(start)
-        while at is not None and at <= now:
-            if at >= now - within:
-                times.append(at)
-            at = self.schedule.next_after(at)
+        times = self._latest(now, within, count=self.missed if isinstance(self.missed, int) else 1)
         if self.missed == "skip" and times and now - times[-1] > PROMPT and not self._is_trying(times[-1]):
             times.clear()
         if not times:
             self.advance(self.schedule.closest(self.last, now))
-        return list(times)
+        return times
 
     def keep(self) -> int:
         """Seconds for which its last time must be remembered: longer than until the next."""
         return 2 * (self.next - int(self.last)) if self.next is not None and self.last is not None else 0
+
+    def _latest(self, now: float, within: float, *, count: int) -> list[int]:
+        """The last times that have come, `count` of them at most. Looks no further back than it must."""
+        first = max(self.last or 0.0, now - within - 1)
+        span = LOOK_BACK  # grows until enough are found: years may lie behind us, and looking takes time
+        while True:
+            since = max(first, now - span)
+            times = self._times(self.schedule.closest(self.last or 0.0, since), now, not_before=now - within)
+            if len(times) >= count or since == first:
+                return times[-count:]
+            span *= 8
+
+    def _times(self, since: float, now: float, *, not_before: float) -> list[int]:
+        times = []
+        at = self.schedule.next_after(since)
+        while at is not None and at <= now:
+            if at >= not_before:
+                times.append(at)
+            at = self.schedule.next_after(at)
+        return times
 
     def _is_trying(self, at: int) -> bool:
         return self.firing is not None and self.firing.at == at

@@ -1,16 +1,15 @@
-"""The program, and a Redis with a task in every state."""
+"""The program, and a Redis that is filled."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import ActiveTask, Client, Server, Task
-from tests.books import Books, books_become
+from asynq_py import Client, Server
+from tests.cli.filled import filled_by
 from tests.cli.program import Program
 
 
@@ -28,37 +27,5 @@ def run(tmp_path: Path, redis_url: str) -> Program:
 
 @pytest.fixture
 async def filled(redis_url: str, client: Client, redis: Redis) -> AsyncGenerator[Server]:
-    """A server that runs, and a task in each state, whose ID is the name of the state. The group is `g`."""
-    ended = asyncio.Event()
-
-    async def handler(task: ActiveTask) -> None:
-        match task.id:
-            case "active":
-                await ended.wait()
-            case "retry" | "archived":
-                raise OSError("no luck")
-            case _:
-                await task.write_result(b"42")
-
-    async with Server(
-        redis_url, handler, retry_delay=lambda *_: 3600, queues={"default": 2, "low": 1}
-    ) as server:
-        await client.enqueue_many(
-            [
-                Task("mail:send", {"to": "ada"}, task_id="active", timeout=600),
-                Task("mail:send", {"to": "ada"}, task_id="completed", retention=600),
-                Task("mail:send", {"to": "ada"}, task_id="archived", max_retry=0),
-                Task("mail:send", {"to": "ada"}, task_id="retry", max_retry=5),
-            ]
-        )
-        settled = Books(
-            active=("active",), completed={"completed"}, archived={"archived"}, retry={"retry"}, processed=3,
-            failed=2,
-        )  # fmt: skip
-        await books_become(redis, settled)
-        server.stop()
-        await client.enqueue(Task("report:build"), task_id="scheduled", process_in=600)
-        await client.enqueue(Task("report:build", b"\xff\x00", headers={"trace": "1"}), task_id="pending")
-        await client.enqueue(Task("mail:send"), task_id="aggregating", group="g")
+    async with filled_by(client, redis, redis_url) as server:
         yield server
-        ended.set()

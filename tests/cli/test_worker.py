@@ -19,7 +19,7 @@ DEAD = "redis://127.0.0.1:1/0"
 MODULE = """
 import asyncio
 
-from asynq_py import Scheduler, Server, ServeMux, Task
+from asynq_py import PeriodicTask, PeriodicTaskManager, Scheduler, Server, ServeMux, Task
 
 mux = ServeMux()
 
@@ -46,6 +46,13 @@ def make_server():
 
 def make_scheduler():
     return scheduler
+
+
+async def list_tasks():
+    return [PeriodicTask("@every 1s", Task("t"))]
+
+
+manager = PeriodicTaskManager(None, list_tasks)
 
 
 class Settings:
@@ -161,7 +168,7 @@ async def test_several_processes_serve_and_a_dead_one_is_replaced(
             "tasks:number",
             "tasks:number is int, and not a Server, or a function without arguments that returns one",
         ),
-        ("tasks:broken", "tasks:broken fails: KeyError: 'host' (tasks.py, line 38)"),
+        ("tasks:broken", "tasks:broken fails: KeyError: 'host' (tasks.py, line 45)"),
         ("tasks:make_scheduler", "tasks:make_scheduler is Scheduler, and not a Server"),
         (
             "needs:server",
@@ -251,7 +258,7 @@ async def test_a_worker_ends_when_its_reloader_is_killed(
 # -- scheduler -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["scheduler", "make_scheduler"])
+@pytest.mark.parametrize("name", ["scheduler", "make_scheduler", "manager"])
 async def test_a_scheduler_enqueues_until_a_signal(
     run: Program, app: Path, inspector: Inspector, name: str
 ) -> None:
@@ -264,9 +271,19 @@ async def test_a_scheduler_enqueues_until_a_signal(
     assert not await inspector.scheduler_entries()
 
 
+async def test_a_file_of_periodic_tasks_is_a_schedule(
+    run: Program, client: Client, inspector: Inspector
+) -> None:
+    (run.folder / "periodic.toml").write_text('[[tasks]]\nspec = "@every 1s"\ntype = "t"\nqueue = "q"\n')
+    async with run.running("scheduler", "periodic.toml") as process:
+        assert await eventually(inspector.queues) == ["q"]
+        await _ended(process)
+
+    (run.folder / "periodic.toml").write_text('[[tasks]]\nspec = "@every soon"\ntype = "t"\n')
+    assert "@every soon" in await run.fails("scheduler", "periodic.toml", code=1)
+    assert "none.toml" in await run.fails("scheduler", "none.toml", code=1)
+
+
 async def test_a_server_is_no_scheduler(run: Program, app: Path) -> None:
     line = await run.fails("scheduler", "tasks:server", code=2)
-    assert line == (
-        "asynq-py: tasks:server is Server, and not a Scheduler, or a function without arguments that returns "
-        "one"
-    )
+    assert line.startswith("asynq-py: tasks:server is Server, and not a Scheduler, a PeriodicTaskManager, or")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.examples.programs import EXAMPLES, ROOT, run
+from tests.examples.programs import EXAMPLES, run
 
 
 def test_every_example_has_a_test() -> None:
@@ -90,6 +90,16 @@ def test_periodic_tasks(redis_url: str) -> None:
     ]
 
 
+def test_rate_limits(redis_url: str) -> None:
+    assert run("rate_limits.py", redis_url) == [
+        "cora may have: [True, True, True, False]",
+        "sent: 5 to acme, 1 to bolt",
+        "the fourth to acme had to wait: True",
+        "reports at once: 2",
+        "failed: 0",
+    ]
+
+
 def test_results(redis_url: str) -> None:
     assert run("results.py", redis_url) == ["result: {'words': 4}", "state: completed, kept for 3600 s"]
 
@@ -109,6 +119,16 @@ def test_inspecting(redis_url: str) -> None:
     ]
 
 
+def test_metrics(redis_url: str) -> None:
+    series = 'asynq_py_task_duration_seconds_count{outcome="%s",queue="default",type="mail:send"} 1.0'
+    assert sorted(run("metrics.py", redis_url)) == [
+        series % "archived",
+        series % "done",
+        'asynq_tasks_failed_total{queue="default"} 1.0',
+        'asynq_tasks_processed_total{queue="default"} 2.0',
+    ]
+
+
 def test_graceful_shutdown(redis_url: str) -> None:
     assert run("graceful_shutdown.py", redis_url) == [
         "short: done, although the worker was told to end",
@@ -116,18 +136,3 @@ def test_graceful_shutdown(redis_url: str) -> None:
         "the worker has ended; long: pending, 0 retries used",
         "long: done by the next worker",
     ]
-
-
-def test_demo(redis_url: str) -> None:
-    lines = run("demo.py", redis_url)
-
-    all_tasks = next(line.split() for line in lines if line.split()[:1] == ["all"])
-    assert all_tasks == ["all", "301", "297", "3", "1", "19", "13"]
-    assert lines[-1] == " ✓ 301 handed in = 297 finished + 3 archived + 1 refused; none is missing"
-    readme = (ROOT / "README.md").read_text("utf-8")
-    (title,) = (at for at, line in enumerate(lines) if "The books, as Redis keeps them" in line)
-    books = [line.rstrip() for line in lines[title + 1 :]]
-    assert "```text\n" + "\n".join(books).strip("\n") + "\n```" in readme
-    assert "video:encode archived: CancelledError: canceled" in lines
-    assert max(map(len, lines)) <= 80
-    assert "\x1b" not in "".join(lines)  # no colours and no cursor movements where there is no terminal

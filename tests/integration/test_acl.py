@@ -1,4 +1,4 @@
-"""The smallest rights that client and worker can do with, as listed in `docs/guide/connecting.md`."""
+"""The smallest rights that clients, schedulers and workers need, as listed in `docs/guide/connecting.md`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,21 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import ActiveTask, Client, Inspector, RetryLater, Server, SkipRetry, Task
+from asynq_py import (
+    ActiveTask,
+    Client,
+    ConcurrencyLimit,
+    Inspector,
+    RateLimit,
+    RetryLater,
+    Scheduler,
+    Semaphore,
+    Server,
+    SkipRetry,
+    Task,
+)
 from asynq_py.errors import BrokerError
-from tests.books import Books, books_become
+from tests.books import Books, books, books_become
 from tests.eventually import eventually
 from tests.servers import each_server
 
@@ -114,6 +126,58 @@ async def test_a_worker_is_woken_and_cancels_and_leaves_no_denial_in_the_log(
             if entry["username"] == "asynq-worker"
         ]
     assert denied == []
+    assert "denies" not in caplog.text
+
+
+async def test_limits_need_a_few_rights_more(as_user: As, redis: Redis) -> None:
+    url = await as_user("asynq-worker")
+    more = re.search(r"with \[rate limits\]\(rate-limits.md\) needs `(.*?)`", GUIDE.read_text("utf-8"))
+    assert more
+    async with RateLimit(url, "1/m", name="n") as limit:
+        with pytest.raises(BrokerError, match="denies access"):
+            await limit.try_acquire()
+    async with each_server(redis) as servers:
+        for server in servers:
+            await cast(Any, server).execute_command("ACL", "SETUSER", "asynq-worker", *more[1].split())
+
+    async def over(task: ActiveTask) -> None:
+        async with semaphore.token():
+            await bucket(task, handler)
+
+    async with (
+        Client(await as_user("asynq-client")) as client,
+        RateLimit(url, "1/m", name="n") as window,
+        RateLimit(url, "1/m burst 1", name="n") as bucket,
+        ConcurrencyLimit(url, 1, name="n", lease=1) as places,
+        Semaphore(url, "n", 1) as semaphore,
+        Server(url, over),
+    ):
+        assert [await window.try_acquire(), await window.try_acquire()] == [True, False]
+        with pytest.raises(TimeoutError):
+            await window.acquire(timeout=0.01)
+        await client.enqueue_many([Task("ends", task_id=name) for name in "ab"])
+        await eventually(lambda: books(redis), lambda seen: (seen.processed, len(seen.retry)) == (1, 1))
+        async with places.place():
+            with pytest.raises(TimeoutError):
+                async with places.place(timeout=1.5):
+                    pytest.fail("let in, so the lease was not renewed")
+
+
+async def test_a_scheduler_does_all_it_must(
+    as_user: As, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = Scheduler(await as_user("asynq-scheduler"), heartbeat=0.02)
+    entry_id = scheduler.register("@every 1s", Task("t"))
+    scheduler.register("@every 1s", Task("t"), queue="unique", unique=60)
+    scheduler.register("@every 1s", Task("t"), queue="soon", process_in=60)
+    scheduler.register("@every 1s", Task("t"), queue="group", group="g")
+    async with scheduler:
+        for key in ("{default}:pending", "{unique}:pending", "{soon}:scheduled", "{group}:g:g"):
+            await eventually(lambda key=key: redis.exists(f"asynq:{key}"))  # type: ignore[misc]  # of a default
+        await eventually(lambda: redis.exists(f"asynq:scheduler_history:{entry_id}"))
+        scheduler.unregister(entry_id)
+        await eventually(lambda: redis.exists(f"asynq:scheduler_history:{entry_id}"), lambda left: not left)
+    assert await redis.keys("asynq:scheduler*") == []
     assert "denies" not in caplog.text
 
 

@@ -64,6 +64,24 @@ async def test_a_released_token_is_free_for_others(redis_url: str, clock: Manual
         assert await semaphore.acquire()
 
 
+async def test_closing_closes_what_it_opened_and_may_be_repeated(
+    one_server: str, redis: Redis, clock: ManualClock
+) -> None:
+    async def connections() -> list[str]:
+        names = [entry["name"] for entry in await redis.client_list()]
+        return [name for name in names if "semaphore" in name]
+
+    semaphore = Semaphore(one_server, "mail", 1, clock=clock)
+    become("a")
+    await semaphore.acquire()
+    assert len(await connections()) == 1
+
+    await semaphore.aclose()
+    await semaphore.aclose()
+
+    await eventually(connections, lambda left: not left)
+
+
 async def test_releasing_what_one_does_not_hold_is_an_error_that_says_so(
     redis_url: str, clock: ManualClock
 ) -> None:

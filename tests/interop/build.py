@@ -12,6 +12,10 @@ from typing import Final
 NEWEST: Final = "v0.26.0"
 OLDEST: Final = "v0.23.0"
 
+# Go's own command line, `asynq`, is a module of its own without versions.
+COMMAND_LINE: Final = "github.com/hibiken/asynq/tools/asynq@785bb7208cb0"
+COMMAND_LINE_VARIABLE: Final = "ASYNQ_GO_CLI"
+
 SOURCE: Final = Path(__file__).with_name("go")
 FLAGS: Final = {NEWEST: (), OLDEST: ("-modfile=v0.23.mod", "-tags=v023")}
 DOWNLOAD_TIMEOUT: Final = 120
@@ -50,20 +54,51 @@ def binary(version: str, folder: Path) -> Path:
 @cache
 def semaphore(folder: Path) -> Path:
     """Build the program that calls asynq's published rate-limit extension. Raises: NoPeerError."""
+    return _extension("semaphore", folder)
+
+
+@cache
+def metrics(folder: Path) -> Path:
+    """Build the program that exports what asynq's published metrics extension does. Raises: NoPeerError."""
+    return _extension("metrics", folder)
+
+
+def _extension(name: str, folder: Path) -> Path:
     go_version()
-    source = SOURCE / "semaphore"
+    source = SOURCE / name
     fetched = _go("mod", "download", timeout=DOWNLOAD_TIMEOUT, source=source)
     if fetched.returncode != 0:
         raise NoPeerError(f"asynq/x cannot be downloaded: {fetched.stderr.strip()[-300:]}")
-    program = folder / "semaphore"
+    program = folder / name
     built = _go("build", "-buildvcs=false", "-o", str(program), ".", timeout=BUILD_TIMEOUT, source=source)
     assert built.returncode == 0, built.stderr
     return program
 
 
-def _go(*arguments: str, timeout: float, source: Path = SOURCE) -> subprocess.CompletedProcess[str]:
+@cache
+def command_line(folder: Path) -> Path:
+    """Install Go's own command line. Returns the program; that in $ASYNQ_GO_CLI, if it names one.
+
+    Raises: NoPeerError: it can be had neither from Go's cache nor from its proxy.
+    """
+    if given := os.environ.get(COMMAND_LINE_VARIABLE):
+        return Path(given)
+    go_version()
+    installed = _go("install", COMMAND_LINE, timeout=BUILD_TIMEOUT, GOBIN=str(folder))
+    if installed.returncode != 0:
+        raise NoPeerError(
+            f"Go's command line cannot be installed (${COMMAND_LINE_VARIABLE} may name one): "
+            f"{installed.stderr.strip()[-300:]}"
+        )
+    return folder / "asynq"
+
+
+def _go(
+    *arguments: str, timeout: float, source: Path = SOURCE, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """`more`: variables of its environment."""
     # GOTOOLCHAIN: use the Go that is here rather than download another one
-    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": ""}
+    environment = os.environ | {"GOTOOLCHAIN": "local", "GOFLAGS": "", **more}
     try:
         return subprocess.run(
             ["go", *arguments],

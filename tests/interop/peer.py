@@ -33,6 +33,18 @@ class GoOptions(TypedDict, total=False):
     group: str
 
 
+class GoEntry(TypedDict, total=False):
+    """Of a Go scheduler. `payload`: Base64."""
+
+    spec: str
+    type: str
+    payload: str
+    queue: str
+    max_retry: int
+    timeout: float
+    unique: float
+
+
 class GoError(Exception):
     """What Go answered instead. `kind`: duplicate, conflict or other."""
 
@@ -96,6 +108,18 @@ class GoPeer:
         (line,) = [line async for line in self._run("", "version")]
         version: str = json.loads(line)["asynq"]
         return version
+
+    async def times(self, specs: list[tuple[str, str, int]], *, count: int) -> list[list[int] | None]:
+        """What Go's cron library makes of specs, zones and a time each: the next times; None: no spec."""
+        lines = (
+            json.dumps({"spec": spec, "zone": zone, "at": at, "count": count}) for spec, zone, at in specs
+        )
+        answers = [json.loads(line) async for line in self._run("\n".join(lines), "times")]
+        return [answer.get("times") for answer in answers]
+
+    def schedule(self, *entries: GoEntry) -> AbstractAsyncContextManager[Process]:
+        """Run a Go scheduler in a process of its own."""
+        return process([str(self.program), "schedule", self.url, json.dumps(entries)])
 
     def serve(self, **config: Unpack[Config]) -> AbstractAsyncContextManager[Process]:
         """Run a Go server in a process of its own."""

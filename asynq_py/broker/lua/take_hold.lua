@@ -17,5 +17,5 @@ if free < due + 1 then
   return refused(line, now, who, usual * (before + 1 - math.max(free, 0)) / size)
 end
 redis.call('ZADD', holds, now + lease, name)
-redis.call('PEXPIRE', holds, math.ceil((lease + GRACE) / 1000))
+redis.call('PEXPIRE', holds, math.ceil((lease + SKEW) / 1000))
 return admitted(line, who)

@@ -14,7 +14,7 @@ local full, credit, at = burst * period, burst * period, now
 local was = redis.call('HMGET', bucket, 'credit', 'at', 'period')
 if was[1] then
   local past = tonumber(was[2])
-  if past <= now + GRACE then -- else that clock was wrong
+  if past <= now + SKEW then -- else that clock was wrong
     at = math.max(now, past)
   end
   local tokens = tonumber(was[3]) == period and tonumber(was[1]) or tonumber(was[1]) / tonumber(was[3]) * period
@@ -26,5 +26,5 @@ if credit < (due + 1) * period then
 end
 credit = credit - period
 redis.call('HSET', bucket, 'credit', credit, 'at', at, 'period', period)
-redis.call('PEXPIRE', bucket, math.ceil(((full - credit) / count + GRACE) / 1000)) -- a full one is like none
+redis.call('PEXPIRE', bucket, math.ceil(((full - credit) / count + SKEW) / 1000)) -- a full one is like none
 return admitted(line, who)

@@ -24,9 +24,9 @@ if count - taken < due + 1 then
 end
 local at = now
 local last = redis.call('ZRANGE', turns, -1, -1, 'WITHSCORES')
-if last[2] and tonumber(last[2]) <= now + GRACE then -- else that clock was wrong
+if last[2] and tonumber(last[2]) <= now + SKEW then -- else that clock was wrong
   at = math.max(now, tonumber(last[2]))
 end
 redis.call('ZADD', turns, at, name)
-redis.call('PEXPIRE', turns, math.ceil((period + GRACE) / 1000))
+redis.call('PEXPIRE', turns, math.ceil((period + SKEW) / 1000))
 return admitted(line, who)

@@ -17,7 +17,8 @@ from tests.clock import ManualClock
 from tests.state import NOW
 
 KEYS = LimitKeys("mail", "acme")
-GRACE = 60_000_000
+RESERVED = 10_000_000
+LOST = 86_400_000_000
 
 NUMBERS = itertools.count()
 
@@ -77,17 +78,52 @@ async def test_a_stream_of_newcomers_starves_nobody(gates: Gates, clock: ManualC
     assert asked == 1
 
 
-async def test_who_does_not_come_when_due_keeps_others_off_for_a_minute(
+async def single(gates: Gates, who: str = "") -> float:
+    """Of a bucket of 1 that gets a token every 20 seconds."""
+    return await gates.take_token(KEYS, who, count=3, period=60, burst=1)
+
+
+async def test_who_does_not_come_when_due_keeps_others_off_for_ten_seconds(
     gates: Gates, clock: ManualClock
 ) -> None:
-    for _ in range(3):
-        await take(gates)
-    for who in ("gone", "lost", "deleted"):  # due in 20, 40 and 60 seconds
-        await take(gates, who)
-    clock.advance(79.9)  # the bucket is full since 60
-    assert await take(gates, "late") > 0
+    assert [await single(gates), await single(gates, "deleted")] == [0, 20]
+    clock.advance(29.9)
+    assert await single(gates) > 0
     clock.advance(0.1)
-    assert await take(gates, "later") == 0
+    assert await single(gates) == 0
+
+
+@pytest.mark.parametrize(("lateness", "let_in"), [(86399.0, True), (86400.0, False)])
+async def test_who_comes_late_still_goes_before_those_who_come_anew(
+    gates: Gates, clock: ManualClock, lateness: float, let_in: bool
+) -> None:
+    await single(gates)
+    await single(gates, "late")  # due in 20 seconds
+    clock.advance(lateness - 1)
+    await single(gates)
+    await single(gates, "due")
+    clock.advance(21)  # there is one token, and one that is due for it
+    assert await single(gates, "new") > 0
+    assert (await single(gates, "late") == 0) is let_in
+
+
+async def test_a_queue_in_which_tasks_wait_long_takes_its_limit_all_the_same(
+    gates: Gates, clock: ManualClock
+) -> None:
+    """Each task is back only a quarter of an hour after its time."""
+    start = clock.now
+    due = [(clock.now, f"task-{number:03}") for number in range(100)]
+    asked = 0
+    while due:
+        due.sort()
+        at, who = due.pop(0)
+        clock.now = max(clock.now, at)
+        asked += 1
+        wait = await single(gates, who)
+        if wait:
+            due.append((clock.now + wait + 900, who))
+    assert asked < 250
+    assert clock.now - start < 1.2 * (99 * 20 + 900)
 
 
 async def test_hundreds_that_wait_ask_little_more_than_once_each_and_go_in_order(
@@ -127,7 +163,7 @@ async def test_a_bucket_and_its_line_expire_when_they_say_nothing_any_more(
     await take(gates, "a")
     await take(gates, "b")
     assert 119 < await redis.pttl(KEYS.tokens) / 1000 <= 120
-    assert 99 < await redis.pttl(f"{KEYS.tokens}:line") / 1000 <= 100
+    assert 86439 < await redis.pttl(f"{KEYS.tokens}:line") / 1000 <= 86440  # a day after the last is due
 
 
 async def test_the_line_is_empty_when_all_were_let_in(gates: Gates, clock: ManualClock, redis: Redis) -> None:
@@ -200,11 +236,12 @@ class Model:
             Fraction(self.burst), self.tokens + Fraction((now - self.at) * self.count, self.period)
         )
         self.at = now
-        self.line = {name: at for name, at in self.line.items() if at > now - GRACE}
+        self.line = {name: at for name, at in self.line.items() if at > now - LOST}
         mine = self.line.get(who)
-        order = sorted(self.line, key=lambda name: (self.line[name], name))
-        before = len(order) if mine is None else order.index(who)
-        due = 0 if mine is not None and mine <= now else sum(at <= now for at in self.line.values())
+        punctual = {name: at for name, at in self.line.items() if at > now - RESERVED}
+        order = sorted(punctual, key=lambda name: (punctual[name], name))
+        before = order.index(who) if who in punctual else len(order)
+        due = 0 if mine is not None and mine <= now else sum(at <= now for at in punctual.values())
         if self.tokens >= due + 1:
             self.tokens -= 1
             self.line.pop(who, None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import cast
 
 import pytest
@@ -76,6 +77,47 @@ async def test_of_each_time_one_task_is_enqueued_by_any_number_of_schedulers(
     assert await enqueued(redis) == 20
     # half a minute from one look to the next: each look finds one time, or two of which it makes up the last
     assert await enqueued(redis, "every") == 40
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_each_time_is_enqueued_once_while_schedulers_die_and_others_come(
+    make_scheduler: MakeScheduler, redis: Redis, clock: ManualClock, seed: int
+) -> None:
+    chance = random.Random(seed)
+
+    def start() -> Scheduler:
+        scheduler = make_scheduler(missed=9)
+        scheduler.register("* * * * *", TASK)
+        scheduler.register("@every 60s", TASK, queue="every")
+        return scheduler
+
+    schedulers = [start() for _ in range(4)]
+    await asyncio.gather(*(scheduler.tick_once() for scheduler in schedulers))
+    for _ in range(40):
+        clock.advance(60)
+        awake = chance.sample(schedulers, chance.randint(1, 4))
+        await asyncio.gather(*(scheduler.tick_once() for scheduler in awake))
+        if chance.random() < 0.5:  # it is not told, and never heard of again
+            schedulers[chance.randrange(4)] = start()
+    await asyncio.gather(*(scheduler.tick_once() for scheduler in schedulers))
+
+    assert await enqueued(redis) == 40
+    assert await enqueued(redis, "every") == 40
+
+
+async def test_a_scheduler_that_dies_before_it_is_answered_has_enqueued_for_all(
+    make_scheduler: MakeScheduler, redis: Redis, proxy: Proxy, clock: ManualClock
+) -> None:
+    dies, lives = make_scheduler(proxy.url), make_scheduler()
+    for scheduler in (dies, lives):
+        scheduler.register("* * * * *", TASK)
+        await scheduler.tick_once()
+    clock.advance(60)
+    await redis.script_flush()
+    proxy.inject(Cut(), at=b"EVAL")
+    await dies.tick_once()
+    await lives.tick_once()
+    assert await enqueued(redis) == 1
 
 
 async def test_entries_of_one_name_are_one_however_they_differ(

@@ -2,6 +2,8 @@
 //
 //	peer enqueue URL               tasks as JSON lines on stdin; what became of each on stdout
 //	peer serve   URL CONFIG        a server; commands on stdin, events as JSON lines on stdout (serve.go)
+//	peer schedule URL ENTRIES      a scheduler, until stdin ends (schedule.go)
+//	peer times                     cron specs as JSON lines on stdin; their next times on stdout (schedule.go)
 //	peer inspect URL METHOD ARGS   one call of asynq.Inspector; ARGS is a JSON list (inspect.go)
 //	peer decode  MESSAGE           hexadecimal protobuf on stdin → JSON, by Go's own generated code
 //	peer encode  MESSAGE           the other way round
@@ -33,6 +35,10 @@ func main() {
 		err = enqueue(connection(args[1]))
 	case "serve":
 		err = serve(connection(args[1]), args[2])
+	case "schedule":
+		err = schedule(connection(args[1]), args[2])
+	case "times":
+		err = times()
 	case "inspect":
 		err = inspect(connection(args[1]), args[2], args[3])
 	case "decode":

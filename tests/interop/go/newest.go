@@ -25,3 +25,7 @@ func checkOften(c *asynq.Config) {
 	c.TaskCheckInterval = 20 * time.Millisecond
 	c.JanitorInterval = 200 * time.Millisecond
 }
+
+func beatOften(o *asynq.SchedulerOpts) {
+	o.HeartbeatInterval = 500 * time.Millisecond
+}

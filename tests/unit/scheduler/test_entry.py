@@ -8,7 +8,7 @@ import pytest
 
 from asynq_py import InvalidOptionError, Scheduler, Task, TaskOptions
 from asynq_py.options import DEFAULTS
-from asynq_py.scheduler.cron import parse
+from asynq_py.scheduler.cron import Schedule, parse
 from asynq_py.scheduler.entry import PROMPT, Entry, Missed, check_missed, identity
 
 NOON = int(datetime(2026, 1, 2, 12, tzinfo=UTC).timestamp())
@@ -64,6 +64,36 @@ def test_years_without_a_scheduler_are_passed_over_at_once() -> None:
     late = entry("@every 1s", 3)
     now = NOON + 9 * 365 * 24 * HOUR
     assert late.due(now, within=60) == [now - 2, now - 1, now]
+
+
+@pytest.mark.parametrize(("spec", "missed", "most"), [("* * * * *", "once", 10), ("@hourly", 3, 30)])
+def test_a_long_absence_costs_no_more_than_the_times_that_are_made_up(
+    spec: str, missed: Missed, most: int
+) -> None:
+    late, year = entry(spec, missed), 365 * 24 * HOUR
+    late.schedule = Counting(late.schedule)
+    found = late.due(NOON + year + 30, within=2 * year)
+    assert found[-1] == NOON + year
+    assert late.schedule.asked < most
+
+
+class Counting:
+    """A schedule that counts how often it is asked."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self.asked = 0
+
+    def next_after(self, at: float) -> int | None:
+        self.asked += 1
+        return self._schedule.next_after(at)
+
+    def closest(self, since: float, at: float) -> float:
+        return self._schedule.closest(since, at)
+
+    @property
+    def spacing(self) -> int:
+        return self._schedule.spacing
 
 
 def test_a_spec_that_never_matches_is_never_due() -> None:
