@@ -1,7 +1,7 @@
 """Where the worker's time goes: `python -m benchmarks.budget` writes `benchmarks/results/budget.md`.
 
-A worker drains no-op tasks at c=100, while a timer of processor time interrupts it a thousand times a second. Each
-sample belongs to the first function, from the innermost outwards, that a stage names.
+A worker drains no-op tasks at c=100, while a timer of processor time interrupts it a thousand times a second.
+Each sample belongs to the first function, from the innermost outwards, that a stage names.
 """
 
 from __future__ import annotations
