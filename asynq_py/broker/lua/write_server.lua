@@ -10,5 +10,7 @@ redis.call('DEL', workers)
 for i = 3, #ARGV, 2 do
   redis.call('HSET', workers, ARGV[i], ARGV[i + 1])
 end
-redis.call('EXPIRE', workers, ARGV[1])
+if #ARGV > 2 then
+  redis.call('EXPIRE', workers, ARGV[1])
+end
 return 'OK'
