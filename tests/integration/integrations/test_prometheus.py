@@ -231,15 +231,16 @@ async def test_without_redis_there_are_no_numbers_rather_than_old_ones(registry:
     }
 
 
+@pytest.mark.parametrize("command", [b"SMEMBERS", b"EVALSHA"])
 async def test_numbers_go_when_redis_does_and_come_back_with_it(
-    proxy: Proxy, registry: CollectorRegistry, redis: Redis
+    proxy: Proxy, registry: CollectorRegistry, redis: Redis, command: bytes
 ) -> None:
     await redis.sadd("asynq:queues", "q")
     async with queue_metrics(proxy.url, registry=registry, interval=3600) as metrics:
         looked_at = _scraped(registry)["asynq_py_looked_at_timestamp_seconds"]
         assert _scraped(registry)["asynq_queue_size{queue=q}"] == 0
 
-        proxy.inject(Cut(), at=b"SMEMBERS", times=100)
+        proxy.inject(Cut(), at=command, times=100)
         await metrics.look_once()
         seen = _scraped(registry)
         assert not [name for name in seen if "queue=" in name]
