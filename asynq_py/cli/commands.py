@@ -28,6 +28,9 @@ class Command(click.Command):
 class Group(click.Group):
     command_class = Command
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of the code, which is of use; click would sort them
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         names = (cmd_name, *ALIASES.get(cmd_name, ()))
         return next((self.commands[name] for name in names if name in self.commands), None)

@@ -63,8 +63,12 @@ def _value(value: object) -> str:
 
 @cron.command()
 @click.argument("entries", metavar="ENTRY...", nargs=-1, required=True)
-@click.option("--page", type=click.IntRange(min=1), default=1, show_default=True, help="Which page.")
-@click.option("--size", type=click.IntRange(1, 10_000), default=30, show_default=True, help="How many.")
+@click.option(
+    "--page", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Which page."
+)
+@click.option(
+    "--size", type=click.IntRange(1, 10_000), metavar="N", default=30, show_default=True, help="How many."
+)
 @readable
 @click.pass_obj
 def history(settings: Settings, entries: Sequence[str], page: int, size: int) -> None:

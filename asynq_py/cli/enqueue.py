@@ -35,7 +35,7 @@ _SPANS: Final = ("timeout", "unique", "process_in", "retention")
 )  # fmt: skip
 @click.option("-q", "--queue", metavar="NAME", shell_complete=queue_names, help="Default: default.")
 @click.option("--id", "task_id", metavar="ID", help="Refused while the queue has a task of this ID.")
-@click.option("--max-retry", "--retry", type=click.IntRange(min=0), help="Default: 25.")
+@click.option("--max-retry", "--retry", type=click.IntRange(min=0), metavar="N", help="Default: 25.")
 @click.option("--timeout", type=SPAN, help="Longest duration of one try. Default: 30m.")
 @click.option("--deadline", type=INSTANT, help="No try runs past this moment.")
 @click.option("--unique", type=SPAN, help="Refused while the same task holds a lock; how long this one does.")

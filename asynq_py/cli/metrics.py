@@ -19,7 +19,9 @@ from asynq_py.cli.settings import common, settings_of
 
 @click.command(cls=Command)
 @click.option("--host", default="0.0.0.0", show_default=True, help="The address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=9876, show_default=True, help="0: any.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), metavar="N", default=9876, show_default=True, help="0: any."
+)
 @click.option(
     "-q", "--queue", "queues", metavar="NAME", multiple=True, shell_complete=queue_names,
     help="Only this queue. May be repeated.",

@@ -127,7 +127,7 @@ def _details(info: asynq_py.QueueInfo) -> list[Block]:
 @queue.command()
 @NAMES
 @click.option(
-    "-x", "--days", type=click.IntRange(1, 366), default=10, show_default=True,
+    "-x", "--days", type=click.IntRange(1, 366), metavar="N", default=10, show_default=True,
     help="How many; Redis keeps 90.",
 )  # fmt: skip
 @readable

@@ -43,7 +43,7 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which tasks. Either `ids`, or all of `state`, those of `kind` if that is given."""
+    """Which tasks. Either `ids`, or all of `state`, or those of `kind` among them. Of any `queue`: ""."""
 
     queue: str
     ids: Sequence[str]
@@ -53,7 +53,7 @@ class Chosen:
 
     def described(self, count: int) -> str:
         if self.ids:
-            return f"{count} {_tasks(count)} of queue {self.queue}"
+            return f"{count} {_tasks(count)}{f' of queue {self.queue}' if self.queue else ''}"
         group = f" in group {self.group}" if self.group is not None else ""
         kind = f" of type {self.kind}" if self.kind is not None else ""
         return f"{count} {self.state} {_tasks(count)}{kind}{group} of queue {self.queue}"
@@ -64,7 +64,7 @@ class Done:
     """What came of it. `failed`: what could not be done and why, by task ID."""
 
     verb: str
-    queue: str
+    queue: str | None
     is_dry_run: bool
     count: int
     failed: dict[str, str]
@@ -90,7 +90,7 @@ async def find(inspector: asynq_py.Inspector, chosen: Chosen) -> list[str] | int
 async def look(inspector: asynq_py.Inspector, chosen: Chosen, found: Sequence[str]) -> dict[str, str]:
     """Look for tasks that were named. Returns why they cannot be had, of those which cannot."""
     missing: dict[str, str] = {}
-    for task_id in found:
+    for task_id in found if chosen.queue else ():
         try:
             await inspector.task_info(chosen.queue, task_id)
         except (asynq_py.TaskNotFoundError, asynq_py.QueueNotFoundError) as error:
@@ -104,7 +104,7 @@ async def do(inspector: asynq_py.Inspector, verb: Verb, chosen: Chosen, found: l
         count, failed = await _one_by_one(inspector, verb, chosen.queue, found)
     else:
         count, failed = await _all_at_once(inspector, verb, chosen, found), {}
-    return Done(verb.name, chosen.queue, False, count, failed)
+    return Done(verb.name, chosen.queue or None, False, count, failed)
 
 
 async def _one_by_one(
@@ -162,13 +162,13 @@ def _perform(context: click.Context, verb: Verb, chosen: Chosen, consent: Consen
     if consent.is_dry_run:
         named = found if chosen.ids and isinstance(found, list) else []
         missing = settings.inspect(lambda inspector: look(inspector, chosen, named))
-        done = Done(verb.name, chosen.queue, True, count - len(missing), missing)
+        done = Done(verb.name, chosen.queue or None, True, count - len(missing), missing)
     elif count:
         if verb.asks or not chosen.ids:
             consent.ask(f"{verb.name.capitalize()} {chosen.described(count)}")
         done = settings.inspect(lambda inspector: do(inspector, verb, chosen, found))
     else:
-        done = Done(verb.name, chosen.queue, False, 0, {})
+        done = Done(verb.name, chosen.queue or None, False, 0, {})
     if settings.is_json:
         print_json(done)
     else:
@@ -248,6 +248,7 @@ def cancel(
 
     Nothing tells whether one does. IDs may be of any queue.
     """
+    queue = "" if ids else queue
     chosen = _chosen(context, ids, queue, state, None, kind, only="active")
     _perform(context, CANCEL, chosen, Consent(yes, dry_run))
 

@@ -39,10 +39,6 @@ def task() -> None:
     """Look at tasks, enqueue them, and steer them."""
 
 
-for command in (enqueue, cancel, run, archive, delete):
-    task.add_command(command)
-
-
 # -- ls ----------------------------------------------------------------------------------------------------
 
 
@@ -90,9 +86,11 @@ async def _page_of_type(inspector: asynq_py.Inspector, wanted: Wanted, state: st
 @click.option("-s", "--state", type=click.Choice(STATES), help="Of which state. Default: each.")
 @GROUP
 @TYPE
-@click.option("--page", type=click.IntRange(min=1), default=1, show_default=True, help="Which page.")
 @click.option(
-    "--size", type=click.IntRange(1, 10_000), default=30, show_default=True,
+    "--page", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Which page."
+)
+@click.option(
+    "--size", type=click.IntRange(1, 10_000), metavar="N", default=30, show_default=True,
     help="Tasks on a page, of each state.",
 )  # fmt: skip
 @readable
@@ -192,3 +190,9 @@ def _details(info: asynq_py.TaskInfo, now: datetime) -> Facts:
 
 def _at(at: datetime | None, now: datetime) -> str:
     return NOTHING if at is None else f"{instant(at)}, {when(at, now)}"
+
+
+# -- the others --------------------------------------------------------------------------------------------
+
+for command in (enqueue, cancel, run, archive, delete):
+    task.add_command(command)

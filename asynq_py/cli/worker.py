@@ -49,12 +49,16 @@ def make_server(plan: Plan) -> asynq_py.Server:
 @click.command(cls=Command)
 @click.argument("path", metavar="MODULE:OBJECT")
 @click.option(
-    "-c", "--concurrency", type=click.IntRange(min=1), help="Tasks handled at once by each process."
+    "-c",
+    "--concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tasks handled at once by each process.",
 )
 @click.option("-q", "--queues", type=WEIGHTS, metavar="A=6,B=1", help="Queues and their weights.")
 @click.option("--strict-priority/--no-strict-priority", default=None, help="Empty weightier queues first.")
 @click.option("--shutdown-timeout", type=SPAN, help="How long tasks may go on after a TERM.")
-@click.option("-p", "--processes", type=click.IntRange(min=1), default=1, show_default=True,
+@click.option("-p", "--processes", type=click.IntRange(min=1), metavar="N", default=1, show_default=True,
               help="Worker processes; those that die are replaced.")  # fmt: skip
 @click.option("--reload", "is_reloading", is_flag=True, help="Begin again whenever a Python file changes.")
 @click.option(

@@ -215,7 +215,10 @@ def _key(item: PeriodicTask) -> _Key:
 
 
 def _complain(item: object, error: InvalidOptionError, *, is_strict: bool) -> None:
-    told = f"{item.spec!r}, {item.task!r}" if isinstance(item, PeriodicTask) else "not a PeriodicTask"
+    told = "not a PeriodicTask"
+    if isinstance(item, PeriodicTask):
+        task: object = item.task
+        told = f"{item.spec!r}, {task.type!r}" if isinstance(task, Task) else f"{item.spec!r}, no Task"
     if is_strict:
         error.add_note(f"in the periodic task {told}")
         raise error

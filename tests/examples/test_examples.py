@@ -136,3 +136,15 @@ def test_graceful_shutdown(redis_url: str) -> None:
         "the worker has ended; long: pending, 0 retries used",
         "long: done by the next worker",
     ]
+
+
+def test_command_line(redis_url: str) -> None:
+    assert run("command_line.py", redis_url) == [
+        "before: 1 pending",
+        "the worker has ended with 0",
+        "may: completed, report of may",
+    ]
+
+
+def test_command_line_needs_no_server() -> None:
+    assert run("command_line.py", None)[-1] == "may: completed, report of may"

@@ -63,6 +63,16 @@ def metrics(folder: Path) -> Path:
     return _extension("metrics", folder)
 
 
+@cache
+def documented() -> str:
+    """What `go doc` tells of the newest version's public names. Raises: NoPeerError."""
+    go_version()
+    told = _go("doc", "-all", "github.com/hibiken/asynq", timeout=DOWNLOAD_TIMEOUT)
+    if told.returncode != 0:
+        raise NoPeerError(f"asynq {NEWEST} cannot be downloaded: {told.stderr.strip()[-300:]}")
+    return told.stdout
+
+
 def _extension(name: str, folder: Path) -> Path:
     go_version()
     source = SOURCE / name

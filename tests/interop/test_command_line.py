@@ -86,7 +86,7 @@ async def _json(ours: Program, *arguments: str) -> Any:
     return (await ours(*arguments, "--json")).json
 
 
-async def test_stats(go: GoCommandLine, ours: Program, filled: Server, client: Client) -> None:
+async def test_both_tell_the_same_of_all_queues_and_of_redis(go: GoCommandLine, ours: Program, filled: Server, client: Client) -> None:
     await client.enqueue(Task("t"), queue="other")
     await ours("queue", "pause", "other")
 
@@ -116,7 +116,7 @@ async def test_stats(go: GoCommandLine, ours: Program, filled: Server, client: C
     assert {name: mine["redis"][name] for name in shared} == {name: theirs["redis"][name] for name in shared}
 
 
-async def test_queue_ls(go: GoCommandLine, ours: Program, client: Client, server_kind: str) -> None:
+async def test_both_list_the_same_queues(go: GoCommandLine, ours: Program, client: Client, server_kind: str) -> None:
     for queue in ("b", "a", "c:d"):
         await client.enqueue(Task("t"), queue=queue)
 
@@ -132,7 +132,7 @@ async def test_queue_ls(go: GoCommandLine, ours: Program, client: Client, server
         assert int(theirs[name]["Cluster KeySlot"]) == place["slot"]
 
 
-async def test_queue_inspect(go: GoCommandLine, ours: Program, filled: Server) -> None:
+async def test_both_tell_the_same_of_a_queue(go: GoCommandLine, ours: Program, filled: Server) -> None:
     text = await go("queue", "inspect", "default")
     (mine,) = (await _json(ours, "queue", "inspect", "default"))["queues"]
 
@@ -149,7 +149,7 @@ async def test_queue_inspect(go: GoCommandLine, ours: Program, filled: Server) -
     assert day["error rate"] in shown
 
 
-async def test_queue_history(go: GoCommandLine, ours: Program, filled: Server) -> None:
+async def test_both_tell_the_same_of_each_day(go: GoCommandLine, ours: Program, filled: Server) -> None:
     theirs = await go.table("queue", "history", "default", "--days=3")
     mine = (await _json(ours, "queue", "history", "default", "--days", "3"))["history"]
 
@@ -168,7 +168,7 @@ def _text(task: dict[str, Any], field: str) -> str:
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_task_ls(go: GoCommandLine, ours: Program, filled: Server, state: str) -> None:
+async def test_both_list_the_same_tasks(go: GoCommandLine, ours: Program, filled: Server, state: str) -> None:
     more = ("--group", "g") if state == "aggregating" else ()
     (theirs,) = await go.table("task", "ls", "--queue=default", f"--state={state}", *more)
     (mine,) = (await _json(ours, "task", "ls", "--state", state, *more))["tasks"]
@@ -193,7 +193,7 @@ async def test_task_ls(go: GoCommandLine, ours: Program, filled: Server, state: 
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_task_inspect(go: GoCommandLine, ours: Program, filled: Server, state: str) -> None:
+async def test_both_tell_the_same_of_a_task(go: GoCommandLine, ours: Program, filled: Server, state: str) -> None:
     text = await go("task", "inspect", "--queue=default", f"--id={state}")
     (mine,) = (await _json(ours, "task", "inspect", state))["tasks"]
 
@@ -213,7 +213,7 @@ async def test_task_inspect(go: GoCommandLine, ours: Program, filled: Server, st
         assert _unix_date(when.partition(" (")[0]) == datetime.fromisoformat(mine["next_process_at"])
 
 
-async def test_group_ls(go: GoCommandLine, ours: Program, client: Client) -> None:
+async def test_both_list_the_same_groups(go: GoCommandLine, ours: Program, client: Client) -> None:
     for group in ("b", "a", "b"):
         await client.enqueue(Task("t"), group=group)
 
@@ -222,7 +222,7 @@ async def test_group_ls(go: GoCommandLine, ours: Program, client: Client) -> Non
     assert sorted((await go("group", "ls", "--queue=default")).split()) == [info["group"] for info in mine]
 
 
-async def test_server_ls(go: GoCommandLine, ours: Program, filled: Server, inspector: Inspector) -> None:
+async def test_both_list_the_same_servers(go: GoCommandLine, ours: Program, filled: Server, inspector: Inspector) -> None:
     def is_settled(seen: list[Any]) -> bool:
         return [server.status for server in seen] == ["stopped"] and len(seen[0].active_workers) == 1
 
@@ -240,7 +240,7 @@ async def test_server_ls(go: GoCommandLine, ours: Program, filled: Server, inspe
     }
 
 
-async def test_cron_ls_and_history(
+async def test_both_list_the_same_entries_and_what_they_enqueued(
     go: GoCommandLine, ours: Program, redis_url: str, inspector: Inspector
 ) -> None:
     scheduler = Scheduler(redis_url)
@@ -270,7 +270,7 @@ async def test_cron_ls_and_history(
     ]
 
 
-async def test_each_enqueues_what_the_other_shows(
+async def test_both_enqueue_the_same_task(
     go: GoCommandLine, ours: Program, inspector: Inspector
 ) -> None:
     flags = {"retry": "3", "timeout": "90s", "deadline": "2100-01-01T00:00:00Z", "retention": "5h"}

@@ -13,7 +13,12 @@ redis.call('ZREMRANGEBYSCORE', holds, '-inf', now)
 local free = size - redis.call('ZCARD', holds)
 local before, due = ahead(line, now, who)
 if free < due + 1 then
-  local usual = tonumber(redis.call('GET', pace) or '1000000')
+  local usual = tonumber(redis.call('GET', pace) or '')
+  if not usual then -- none has ended yet: they last at least as long as the oldest is held
+    local oldest = redis.call('ZRANGE', holds, 0, 0, 'WITHSCORES')
+    local held = oldest[2] and now + lease - tonumber(oldest[2]) or 0
+    usual = math.min(math.max(held, 100000), 10000000)
+  end
   return refused(line, now, who, usual * (before + 1 - math.max(free, 0)) / size)
 end
 redis.call('ZADD', holds, now + lease, name)

@@ -43,10 +43,21 @@ async def test_who_is_due_goes_before_those_who_come_anew(gates: Gates, clock: M
     assert await take(gates, "b", "waits", size=1) == 0
 
 
+async def test_while_none_has_ended_the_guess_is_how_long_the_oldest_is_held(
+    gates: Gates, clock: ManualClock
+) -> None:
+    await take(gates, "a")
+    await take(gates, "b")
+    guesses = []
+    for seconds in (0, 0.05, 1, 3, 25):  # at 29.05 in all
+        clock.advance(seconds)
+        guesses.append(await take(gates, "c"))
+    assert guesses == pytest.approx([0.05, 0.05, 0.525, 2.025, 5], abs=1e-5)
+
+
 async def test_the_wait_that_is_guessed_follows_how_long_holds_last(gates: Gates) -> None:
     await take(gates, "a")
     await take(gates, "b")
-    assert await take(gates, "c") == 0.5  # nothing is known: a second each
     await gates.free_hold(KEYS, "a", held=4)
     await take(gates, "a")
     assert await take(gates, "c") == 2

@@ -31,6 +31,7 @@ from asynq_py.integrations.prometheus import QueueMetrics, ServerMetrics, metric
 from tests.books import Books, books_become
 from tests.clock import ManualClock
 from tests.eventually import eventually
+from tests.proxy import Cut, Proxy
 from tests.state import NOW, NOW_NS, dump, kept, lease, seed, state
 
 FULL = state(
@@ -228,6 +229,26 @@ async def test_without_redis_there_are_no_numbers_rather_than_old_ones(registry:
         "asynq_py_redis_up": 0,
         "asynq_py_looked_at_timestamp_seconds": 0,
     }
+
+
+@pytest.mark.parametrize("command", [b"SMEMBERS", b"EVALSHA"])
+async def test_numbers_go_when_redis_does_and_come_back_with_it(
+    proxy: Proxy, registry: CollectorRegistry, redis: Redis, command: bytes
+) -> None:
+    await redis.sadd("asynq:queues", "q")
+    async with queue_metrics(proxy.url, registry=registry, interval=3600) as metrics:
+        looked_at = _scraped(registry)["asynq_py_looked_at_timestamp_seconds"]
+        assert _scraped(registry)["asynq_queue_size{queue=q}"] == 0
+
+        proxy.inject(Cut(), at=command, times=100)
+        await metrics.look_once()
+        seen = _scraped(registry)
+        assert not [name for name in seen if "queue=" in name]
+        assert (seen["asynq_py_redis_up"], seen["asynq_py_looked_at_timestamp_seconds"]) == (0, looked_at)
+
+        proxy.forget_faults()
+        await metrics.look_once()
+        assert _scraped(registry)["asynq_queue_size{queue=q}"] == 0
 
 
 async def test_metrics_are_registered_for_a_while_and_follow_redis(

@@ -233,7 +233,15 @@ async def test_what_goes_by_a_name_goes_on_while_its_change_cannot_be_used(
         assert changed.id != before[0].id
 
 
-@pytest.mark.parametrize("listed", [[A, BAD], [A, None], [PeriodicTask("@daily", Task("t"), queue="")]])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        [A, BAD],
+        [A, None],
+        [PeriodicTask("@daily", "t")],  # type: ignore[arg-type]  # that is the point
+        [PeriodicTask("@daily", Task("t"), queue="")],
+    ],
+)
 async def test_the_start_fails_if_a_task_cannot_be_used(
     redis_url: str, redis: Redis, listed: list[PeriodicTask]
 ) -> None:

@@ -169,6 +169,11 @@ def test_a_change_of_the_clock_neither_loses_nor_doubles(
     assert times(spec, start, len(expected), zone) == expected
 
 
+def test_from_within_the_second_pass_of_the_clock_the_next_time_is_found() -> None:
+    start = datetime(2026, 10, 25, 2, 40, tzinfo=ZoneInfo("Europe/Paris"), fold=1)
+    assert times("50 2,3 * * *", start, 2, "Europe/Paris") == ["10-25 03:50 +0100", "10-26 02:50 +0100"]
+
+
 def test_a_delay_knows_no_change_of_the_clock() -> None:
     start = datetime(2026, 3, 8, 1, 30, tzinfo=ZoneInfo("America/New_York"))
     assert times("@every 1h", start, 2, "America/New_York") == ["03-08 03:30 -0400", "03-08 04:30 -0400"]
@@ -241,17 +246,18 @@ CHANGES = [
 @settings(max_examples=100, deadline=None)
 @given(
     change=st.sampled_from(CHANGES),
+    minutes_before=st.integers(-180, 240),
     minute=_fields(0, 59),
     hour=st.one_of(st.just("*"), st.just("0-4"), _fields(0, 23)),
 )
 def test_around_a_change_the_times_are_those_one_finds_minute_by_minute(
-    change: tuple[str, str], minute: str, hour: str
+    change: tuple[str, str], minutes_before: int, minute: str, hour: str
 ) -> None:
     name, day = change
     zone = ZoneInfo(name)
     middle = datetime.fromisoformat(day).replace(tzinfo=zone).timestamp()
     schedule = parse(f"{minute} {hour} * * *", name)
-    start, end = int(middle - 4 * 3600), int(middle + 6 * 3600)
+    start, end = int(middle) - 60 * minutes_before, int(middle + 6 * 3600)
     found, at = set(), float(start)
     while (moment := schedule.next_after(at)) is not None and moment <= end:
         assert moment > at
