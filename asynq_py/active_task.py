@@ -36,6 +36,9 @@ class TryOfTask(Protocol):
     def crashes(self) -> int: ...
 
     @property
+    def pending_since(self) -> bytes | None: ...
+
+    @property
     def cancel_reason(self) -> CancelReason | None: ...
 
     async def write_result(self, data: bytes) -> None: ...
@@ -94,6 +97,15 @@ class ActiveTask:
     def crashes(self) -> int:
         """How many workers were lost while running this task; if any, it may have been done in part."""
         return self._try.crashes
+
+    @property
+    def pending_since(self) -> datetime | None:
+        """Since when it waited to be taken: when it was enqueued, or came back from a delay or a failed try.
+
+        None if it is not known.
+        """
+        nanoseconds = self._try.pending_since or b""
+        return instant(int(nanoseconds) / 1e9) if nanoseconds.isdigit() else None
 
     @property
     def deadline(self) -> datetime:

@@ -81,11 +81,15 @@ class Owned(NamedTuple):
 
 
 class Fetched(NamedTuple):
-    """A task taken from a queue. `crashes`: how many workers were lost while running it."""
+    """A task taken from a queue. `crashes`: how many workers were lost while running it.
+
+    `pending_since`: Unix nanoseconds in digits, or None where nobody knows.
+    """
 
     id: str
     message: bytes
     crashes: int
+    pending_since: bytes | None = None
 
 
 class StoredTask(NamedTuple):
@@ -186,8 +190,8 @@ class Broker:
         if reply == b"PAUSED":
             return None
         return [
-            Fetched(reply[i].decode("utf-8", "surrogateescape"), reply[i + 1], int(reply[i + 2] or 0))
-            for i in range(0, len(reply), 3)
+            Fetched(task_id.decode("utf-8", "surrogateescape"), message, int(crashes or 0), since)
+            for task_id, message, crashes, since in _in_fours(reply)
         ]
 
     async def done(self, queue: str, tasks: Sequence[tuple[Owned, str]]) -> list[bool]:
@@ -334,6 +338,11 @@ class Broker:
 
     def _failure_counters(self, k: QueueKeys, now: float) -> Iterable[str]:
         return (k.processed_on(now), k.failed_on(now), k.processed, k.failed)
+
+
+def _in_fours(reply: Sequence[Reply]) -> Iterable[tuple[Reply, ...]]:
+    """Split a flat answer into records."""
+    return zip(*[iter(reply)] * 4, strict=True)
 
 
 def _confirmed(answers: Confirmed) -> list[Storing]:

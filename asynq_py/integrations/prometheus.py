@@ -49,6 +49,7 @@ MOST_QUEUES: Final = 1000  # that get series; the first by name
 MOST_TYPES: Final = 100  # of tasks that get series; those seen later share one
 OTHER: Final = "other"
 PROBE: Final = 0.25  # seconds between measurements of the event loop's delay
+LAG_BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0)  # seconds
 BUCKETS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)  # seconds
 DELAY_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)  # seconds
 CAUSES: Final = 16  # errors that are looked through for what a handler wishes, as a server does
@@ -252,6 +253,13 @@ class ServerMetrics:
             buckets=buckets,
             registry=registry,
         )
+        self._lag = Histogram(
+            "asynq_py_task_lag_seconds",
+            "Time that tasks were pending before their handler began",
+            ("queue",),
+            buckets=LAG_BUCKETS,
+            registry=registry,
+        )
         self._running = Gauge(
             "asynq_py_tasks_in_progress", "Tasks in a handler", ("queue",), registry=registry
         )
@@ -270,6 +278,8 @@ class ServerMetrics:
 
     async def middleware(self, task: ActiveTask, call_next: AsyncHandler) -> None:
         """Measure a handler."""
+        if (since := task.pending_since) is not None:
+            self._lag.labels(task.queue).observe(max(0.0, time.time() - since.timestamp()))
         running = self._running.labels(task.queue)
         running.inc()
         began = time.perf_counter()

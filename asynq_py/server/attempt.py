@@ -62,9 +62,8 @@ class Attempt:
 
     __slots__ = (
         "_again", "_around", "_cancelled_for", "_ended", "_has_begun", "_timer", "cancel_reason", "crashes",
-        "deadline",
-        "has_left_thread", "id", "key", "message", "owned", "queue", "started_at", "taken_at", "task",
-        "valid_until",
+        "deadline", "has_left_thread", "id", "key", "message", "owned", "pending_since", "queue",
+        "started_at", "taken_at", "task", "valid_until",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +73,7 @@ class Attempt:
         owned: Owned,
         *,
         crashes: int = 0,
+        pending_since: bytes | None = None,
         taken_at: float,
         valid_until: float,
     ) -> None:
@@ -89,6 +89,7 @@ class Attempt:
         self.key = (self.queue, self.id)
         self.owned = owned
         self.crashes = crashes
+        self.pending_since = pending_since
         self.valid_until = valid_until
         self.taken_at = taken_at
         self.started_at: float | None = None

@@ -139,6 +139,7 @@ class Processor:
             message,
             owned,
             crashes=fetched.crashes,
+            pending_since=fetched.pending_since,
             taken_at=request.asked_at,
             valid_until=request.valid_until,
         )

@@ -32,6 +32,23 @@ def test_a_task_tells_what_its_message_and_its_try_say() -> None:
     assert ActiveTask(TaskMessage(group_key="g"), attempt).group == "g"
 
 
+@pytest.mark.parametrize(
+    ("digits", "moment"),
+    [
+        (b"1767323045500000000", datetime(2026, 1, 2, 3, 4, 5, 500_000, tzinfo=UTC)),
+        (None, None),
+        (b"", None),
+        (b"soon", None),
+    ],
+)
+def test_a_task_tells_since_when_it_was_pending_if_that_is_known(
+    digits: bytes | None, moment: datetime | None
+) -> None:
+    attempt = Try()
+    attempt.pending_since = digits
+    assert active_task("t", attempt=attempt).pending_since == moment
+
+
 @pytest.mark.parametrize(("deadline", "year"), [(2.0**63, 9999), (-(2.0**63), 1)])
 def test_a_deadline_beyond_what_a_datetime_can_show_is_the_last_or_first_that_it_can(
     deadline: float, year: int

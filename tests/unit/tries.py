@@ -16,6 +16,7 @@ class Try:
 
     deadline = 1767323075.0
     crashes = 0
+    pending_since: bytes | None = None
     cancel_reason: CancelReason | None = None
 
     def __init__(self) -> None:

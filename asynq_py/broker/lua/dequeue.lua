@@ -3,7 +3,8 @@
 -- KEYS  1 pending  2 paused  3 active  4 lease
 -- ARGV  1 score of the leases: expiry in unix seconds, and a token as its fraction  2 queue key prefix
 --       3 how many at most, may be 0  4 "1" if this repeats a request without an answer
--- Returns "PAUSED", or for each task, next to run first: ID, message, workers lost on it so far (or nil).
+-- Returns "PAUSED", or for each task, next to run first: ID, message, workers lost on it so far (or nil), since
+-- when it was pending, unix nanoseconds (or nil).
 -- IDs without a message are dropped (Q-08), and so are IDs that another list holds as well. A repeated
 -- request first looks for the tasks that its lost answer brought: they carry exactly this score.
 -- Peer  asynq (Go) internal/rdb/rdb.go dequeueCmd; wire format 5.6.
@@ -16,9 +17,8 @@ if repeated then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', lease, score, score)) do
     local task = redis.call('HMGET', prefix .. 't:' .. id, 'msg', 'crashes')
     if task[1] then
-      taken[#taken + 1] = id
-      taken[#taken + 1] = task[1]
-      taken[#taken + 1] = task[2]
+      local n = #taken
+      taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, task[1], task[2], false
     end
   end
   if #taken > 0 then
@@ -50,7 +50,7 @@ for _ = 1, 16 do
   for i = #ids, 1, -1 do
     local id = ids[i]
     local key = prefix .. 't:' .. id
-    local task = redis.call('HMGET', key, 'msg', 'crashes', 'state')
+    local task = redis.call('HMGET', key, 'msg', 'crashes', 'state', 'pending_since')
     local message, crashes, state = task[1], task[2], task[3]
     if not message then
       redis.call('DEL', key)
@@ -59,7 +59,7 @@ for _ = 1, 16 do
       good[#good + 1] = id
       keys[#good] = key
       local n = #taken
-      taken[n + 1], taken[n + 2], taken[n + 3] = id, message, crashes
+      taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, message, crashes, task[4]
     end
   end
   redis.call('LTRIM', pending, 0, -#ids - 1)

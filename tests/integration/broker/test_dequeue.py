@@ -9,8 +9,8 @@ from tests.state import NOW, Hash, dump, kept, lease, message_of, seed, state
 EXPIRY = int(NOW) + 30
 
 
-def fetched(task_id: str, crashes: int = 0) -> Fetched:
-    return Fetched(task_id, message_of(task_id), crashes)
+def fetched(task_id: str, crashes: int = 0, since: bytes | None = None) -> Fetched:
+    return Fetched(task_id, message_of(task_id), crashes, since)
 
 
 async def dequeue(broker: Broker, count: int = 10, *, token: int = 7, repeated: bool = False) -> Any:
@@ -20,7 +20,7 @@ async def dequeue(broker: Broker, count: int = 10, *, token: int = 7, repeated: 
 async def test_tasks_come_in_order_and_get_leases_that_carry_the_token(broker: Broker, redis: Redis) -> None:
     await seed(redis, state(pending=[kept(i, fields={"pending_since": 1}) for i in "abc"]))
 
-    assert await dequeue(broker, 2) == [fetched("a"), fetched("b")]
+    assert await dequeue(broker, 2) == [fetched("a", since=b"1"), fetched("b", since=b"1")]
 
     assert await dump(redis) == state(
         active=[kept("a", lease(7)), kept("b", lease(7))], pending=[kept("c", fields={"pending_since": 1})]

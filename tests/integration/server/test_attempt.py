@@ -539,6 +539,21 @@ async def test_the_current_task_is_known_anywhere_below_its_handler_and_nowhere_
         current_task()
 
 
+async def test_a_handler_sees_since_when_its_task_was_pending(client: Client, work_until: WorkUntil) -> None:
+    seen: list[datetime | None] = []
+
+    async def handler(task: ActiveTask) -> None:
+        seen.append(task.pending_since)
+
+    before = datetime.now(UTC)
+    await client.enqueue(Task("t"))
+    after = datetime.now(UTC)
+    await work_until(DONE, handler)
+
+    assert seen[0] is not None
+    assert before - timedelta(milliseconds=1) <= seen[0] <= after
+
+
 async def test_a_handler_sees_all_of_its_task(client: Client, work_until: WorkUntil) -> None:
     seen: list[tuple[object, ...]] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -80,6 +81,19 @@ async def test_the_outcome_is_the_one_that_a_server_writes(
     assert registry.get_sample_value("asynq_py_task_cancelations_total", cancelled) == (
         None if reason is None else 1
     )
+
+
+async def test_lag_is_the_time_that_a_task_was_pending(registry: CollectorRegistry) -> None:
+    metrics, known, unknown = ServerMetrics(registry=registry), Try(), Try()
+    known.pending_since = b"%d" % int((time.time() - 100) * 1e9)
+
+    await _handle(metrics, active_task(attempt=known))
+    await _handle(metrics, active_task(attempt=unknown))
+
+    def lag(suffix: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"asynq_py_task_lag_seconds{suffix}", {"queue": "default", **labels})
+
+    assert (lag("_count"), lag("_bucket", le="60.0"), lag("_bucket", le="300.0")) == (1, 0, 1)
 
 
 async def test_tasks_in_progress_are_those_in_a_handler(registry: CollectorRegistry) -> None:
