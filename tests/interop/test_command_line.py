@@ -86,9 +86,7 @@ async def _json(ours: Program, *arguments: str) -> Any:
     return (await ours(*arguments, "--json")).json
 
 
-async def test_both_tell_the_same_of_all_queues_and_of_redis(
-    go: GoCommandLine, ours: Program, filled: Server, client: Client
-) -> None:
+async def test_both_tell_the_same_of_all_queues_and_of_redis(go: GoCommandLine, ours: Program, filled: Server, client: Client) -> None:
     await client.enqueue(Task("t"), queue="other")
     await ours("queue", "pause", "other")
 
@@ -118,9 +116,7 @@ async def test_both_tell_the_same_of_all_queues_and_of_redis(
     assert {name: mine["redis"][name] for name in shared} == {name: theirs["redis"][name] for name in shared}
 
 
-async def test_both_list_the_same_queues(
-    go: GoCommandLine, ours: Program, client: Client, server_kind: str
-) -> None:
+async def test_both_list_the_same_queues(go: GoCommandLine, ours: Program, client: Client, server_kind: str) -> None:
     for queue in ("b", "a", "c:d"):
         await client.enqueue(Task("t"), queue=queue)
 
@@ -197,9 +193,7 @@ async def test_both_list_the_same_tasks(go: GoCommandLine, ours: Program, filled
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_both_tell_the_same_of_a_task(
-    go: GoCommandLine, ours: Program, filled: Server, state: str
-) -> None:
+async def test_both_tell_the_same_of_a_task(go: GoCommandLine, ours: Program, filled: Server, state: str) -> None:
     text = await go("task", "inspect", "--queue=default", f"--id={state}")
     (mine,) = (await _json(ours, "task", "inspect", state))["tasks"]
 
@@ -228,9 +222,7 @@ async def test_both_list_the_same_groups(go: GoCommandLine, ours: Program, clien
     assert sorted((await go("group", "ls", "--queue=default")).split()) == [info["group"] for info in mine]
 
 
-async def test_both_list_the_same_servers(
-    go: GoCommandLine, ours: Program, filled: Server, inspector: Inspector
-) -> None:
+async def test_both_list_the_same_servers(go: GoCommandLine, ours: Program, filled: Server, inspector: Inspector) -> None:
     def is_settled(seen: list[Any]) -> bool:
         return [server.status for server in seen] == ["stopped"] and len(seen[0].active_workers) == 1
 
@@ -278,7 +270,9 @@ async def test_both_list_the_same_entries_and_what_they_enqueued(
     ]
 
 
-async def test_both_enqueue_the_same_task(go: GoCommandLine, ours: Program, inspector: Inspector) -> None:
+async def test_both_enqueue_the_same_task(
+    go: GoCommandLine, ours: Program, inspector: Inspector
+) -> None:
     flags = {"retry": "3", "timeout": "90s", "deadline": "2100-01-01T00:00:00Z", "retention": "5h"}
     await go(
         "task", "enqueue", "--type_name=t", "--payload=x", "--queue=q", "--id=theirs",
