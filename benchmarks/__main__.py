@@ -64,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         except KeyboardInterrupt:
             _say("interrupted: the report holds what was measured until now")
-    _say(f"report: {report.write(folder)}")
+    path = report.write(folder)
+    _say(path.read_text())
+    _say(f"report: {path}")
     if folder == LATEST:
         publish(folder)
         _say(f"shown in {PAGE}")

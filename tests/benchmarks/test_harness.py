@@ -29,13 +29,17 @@ def _answer(request: Request, server: redis.Redis, candidate: Candidate = OURS) 
     return answer
 
 
-def test_a_run_without_peers_leaves_turns_and_a_report(tmp_path: Path) -> None:
+def test_a_run_without_peers_leaves_turns_and_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["--no-peers", "--only", "10 ms", "--turns", "1", "--seconds", "0.02", "--out", str(tmp_path)])
 
     found = read(tmp_path)
     assert {(turn.system, turn.error) for turn in found.turns} == {("asynq-py", ""), ("bare loop", "")}
     assert all(turn.answer and turn.answer.tasks == 500 for turn in found.turns)
-    assert "drain, 10 ms, c=100" in (tmp_path / "report.md").read_text()
+    report = (tmp_path / "report.md").read_text()
+    assert "drain, 10 ms, c=100" in report
+    assert report in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("candidate", [OURS, BARE], ids=lambda candidate: candidate.name)
