@@ -41,13 +41,12 @@ def main() -> None:
     print("before:", json.loads(asynq_py("queue", "ls", "--json"))["queues"][0]["pending"], "pending")
     worker = [sys.executable, "-m", "asynq_py", "worker", "command_line:server", "--log-level", "warning"]
     with subprocess.Popen(worker, cwd=Path(__file__).parent) as process:
-        state = ""
-        while state != "completed":
+        task = {"state": ""}
+        while task["state"] != "completed":
             (task,) = json.loads(asynq_py("task", "inspect", "may", "--json"))["tasks"]
-            state = task["state"]
         process.terminate()
     print("the worker has ended with", process.returncode)
-    print(f"may: {state}, {task['result']}")
+    print(f"may: {task['state']}, {task['result']}")
 
 
 if __name__ == "__main__":

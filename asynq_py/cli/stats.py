@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -114,12 +114,30 @@ def stats(settings: Settings, watch: bool, interval: float) -> None:
 
 
 async def _watch(inspector: asynq_py.Inspector, settings: Settings, interval: float) -> None:
+    """Show one look after the other. An outage after the first one is told, and waited out."""
+    seen = await gather(inspector)
     if settings.is_json:
         while True:
-            print_json(await gather(inspector))
-            await asyncio.sleep(interval)
+            print_json(seen)
+            seen = await _next_look(
+                inspector, interval, lambda error: click.echo(f"asynq-py: {error}", err=True)
+            )
     with live() as screen:
+
+        def complain(error: asynq_py.AsynqError) -> None:
+            screen.show([f"{error}", f"as of {instant(seen.looked_at)}", *view(seen)])
+
         while True:
-            seen = await gather(inspector)
             screen.show([f"{instant(seen.looked_at)}, every {interval:g} s; Ctrl-C ends", *view(seen)])
-            await asyncio.sleep(interval)
+            seen = await _next_look(inspector, interval, complain)
+
+
+async def _next_look(
+    inspector: asynq_py.Inspector, interval: float, complain: Callable[[asynq_py.AsynqError], None]
+) -> Stats:
+    while True:
+        await asyncio.sleep(interval)
+        try:
+            return await gather(inspector)
+        except asynq_py.BrokerUnavailableError as error:
+            complain(error)

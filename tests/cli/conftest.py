@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 from asynq_py import Client, Server
 from tests.cli.filled import filled_by
 from tests.cli.program import Program
+from tests.proxy import Proxy
+from tests.servers import master_url
 
 
 @pytest.fixture
@@ -29,3 +31,12 @@ def run(tmp_path: Path, redis_url: str) -> Program:
 async def filled(redis_url: str, client: Client, redis: Redis) -> AsyncGenerator[Server]:
     async with filled_by(client, redis, redis_url) as server:
         yield server
+
+
+@pytest.fixture
+async def proxy(redis_url: str, server_kind: str) -> AsyncGenerator[Proxy]:
+    """Stands before the server and breaks what it is told to."""
+    if server_kind == "cluster":
+        pytest.skip("a proxy stands before one server, and a Cluster's nodes send everybody around it")
+    async with Proxy(master_url(redis_url)) as proxy:
+        yield proxy

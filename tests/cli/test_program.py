@@ -77,6 +77,13 @@ async def test_a_dead_redis_is_one_line(bare: Program, arguments: tuple[str, ...
     assert "secret" not in line
 
 
+@pytest.mark.parametrize("url", ["nonsense", "http://:secret@h", "redis://:secret@h:port"])
+async def test_a_wrong_url_is_one_line_that_hides_it(bare: Program, url: str) -> None:
+    line = await bare.fails("stats", "--redis", url, code=2)
+    assert line.startswith("asynq-py: redis=")
+    assert "secret" not in line
+
+
 async def test_a_traceback_comes_with_debug_and_only_then(bare: Program) -> None:
     answer = await bare("stats", "--redis", "redis://127.0.0.1:1/0", "--debug", code=3)
     assert "Traceback (most recent call last)" in answer.err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from redis.crc import key_slot
+
 from asynq_py import Client, Inspector, Server, Task
 from tests.cli.program import Program
 
@@ -13,7 +15,7 @@ async def test_ls_lists_queues_in_numbers(run: Program, filled: Server, client: 
     listed = (await run("queue", "ls", "--json")).json["queues"]
 
     header, _, first, second = answer.lines
-    assert header.split() == [
+    assert header.split()[:8] == [
         "queue", "size", "pending", "active", "latency", "processed", "failed", "paused",
     ]  # fmt: skip
     assert first.split()[:4] == ["default", "7", "1", "1"]
@@ -38,7 +40,7 @@ async def test_ls_tells_where_a_cluster_has_the_queues(
     places = (await run("queue", "ls", "--json")).json["cluster"]
 
     if server_kind == "cluster":
-        assert places["default"]["slot"] == 2751
+        assert places["default"]["slot"] == key_slot(b"default")
         assert len(places["default"]["nodes"]) == 2
         assert answer.lines[0].split()[-2:] == ["slot", "nodes"]
     else:

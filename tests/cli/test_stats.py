@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from asynq_py import Client, Server, Task
 from tests.cli.program import Program
+from tests.proxy import Proxy
 
 
 async def test_stats_sums_up_all_queues(
@@ -54,3 +55,17 @@ async def test_watch_goes_on_until_it_is_interrupted(run: Program, client: Clien
             assert await process.wait() == 130
         assert process.stderr is not None
         assert (await process.stderr.read()).strip() == b""
+
+
+async def test_watch_waits_out_an_outage(run: Program, proxy: Proxy) -> None:
+    arguments = ("stats", "--watch", "--interval", "0.1", "--json", "--redis", proxy.url)
+    async with run.running(*arguments) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        async with asyncio.timeout(30):
+            assert "total" in json.loads(await process.stdout.readline())
+            proxy.is_refusing = True
+            proxy.cut_all()
+            assert b"asynq-py: Redis at" in await process.stderr.readline()
+            proxy.is_refusing = False
+            assert "total" in json.loads(await process.stdout.readline())

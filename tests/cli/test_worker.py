@@ -178,17 +178,21 @@ async def test_several_processes_serve_and_a_dead_one_is_replaced(
         ("ends:server", "module 'ends' cannot be imported: SystemExit: 3 (ends.py, line 2)"),
     ],
 )
-@pytest.mark.parametrize("processes", ["1", "2"])
 async def test_a_wrong_path_or_a_bad_import_is_one_line(
-    run: Program, app: Path, path: str, complaint: str, processes: str
+    run: Program, app: Path, path: str, complaint: str
 ) -> None:
     app.with_name("needs.py").write_text("import quack\n")
     app.with_name("wrong.py").write_text("a b\n")
     app.with_name("ends.py").write_text("import sys\nsys.exit(3)\n")
 
-    line = await run.fails("worker", path, "-p", processes, code=2)
+    line = await run.fails("worker", path, code=2)
 
     assert line.startswith(f"asynq-py: {complaint}")
+
+
+async def test_with_several_processes_a_bad_import_is_told_once(run: Program, app: Path) -> None:
+    line = await run.fails("worker", "tasks:broken", "-p", "2", code=2)
+    assert line.startswith("asynq-py: tasks:broken fails: KeyError: 'host'")
 
 
 async def test_the_traceback_of_a_bad_import_comes_with_debug(run: Program, app: Path) -> None:

@@ -86,7 +86,9 @@ async def _json(ours: Program, *arguments: str) -> Any:
     return (await ours(*arguments, "--json")).json
 
 
-async def test_both_tell_the_same_of_all_queues_and_of_redis(go: GoCommandLine, ours: Program, filled: Server, client: Client) -> None:
+async def test_both_tell_the_same_of_all_queues_and_of_redis(
+    go: GoCommandLine, ours: Program, filled: Server, client: Client
+) -> None:
     await client.enqueue(Task("t"), queue="other")
     await ours("queue", "pause", "other")
 
@@ -116,7 +118,9 @@ async def test_both_tell_the_same_of_all_queues_and_of_redis(go: GoCommandLine, 
     assert {name: mine["redis"][name] for name in shared} == {name: theirs["redis"][name] for name in shared}
 
 
-async def test_both_list_the_same_queues(go: GoCommandLine, ours: Program, client: Client, server_kind: str) -> None:
+async def test_both_list_the_same_queues(
+    go: GoCommandLine, ours: Program, client: Client, server_kind: str
+) -> None:
     for queue in ("b", "a", "c:d"):
         await client.enqueue(Task("t"), queue=queue)
 
@@ -193,7 +197,9 @@ async def test_both_list_the_same_tasks(go: GoCommandLine, ours: Program, filled
 
 
 @pytest.mark.parametrize("state", STATES)
-async def test_both_tell_the_same_of_a_task(go: GoCommandLine, ours: Program, filled: Server, state: str) -> None:
+async def test_both_tell_the_same_of_a_task(
+    go: GoCommandLine, ours: Program, filled: Server, state: str
+) -> None:
     text = await go("task", "inspect", "--queue=default", f"--id={state}")
     (mine,) = (await _json(ours, "task", "inspect", state))["tasks"]
 
@@ -222,7 +228,9 @@ async def test_both_list_the_same_groups(go: GoCommandLine, ours: Program, clien
     assert sorted((await go("group", "ls", "--queue=default")).split()) == [info["group"] for info in mine]
 
 
-async def test_both_list_the_same_servers(go: GoCommandLine, ours: Program, filled: Server, inspector: Inspector) -> None:
+async def test_both_list_the_same_servers(
+    go: GoCommandLine, ours: Program, filled: Server, inspector: Inspector
+) -> None:
     def is_settled(seen: list[Any]) -> bool:
         return [server.status for server in seen] == ["stopped"] and len(seen[0].active_workers) == 1
 
@@ -270,9 +278,7 @@ async def test_both_list_the_same_entries_and_what_they_enqueued(
     ]
 
 
-async def test_both_enqueue_the_same_task(
-    go: GoCommandLine, ours: Program, inspector: Inspector
-) -> None:
+async def test_both_enqueue_the_same_task(go: GoCommandLine, ours: Program, inspector: Inspector) -> None:
     flags = {"retry": "3", "timeout": "90s", "deadline": "2100-01-01T00:00:00Z", "retention": "5h"}
     await go(
         "task", "enqueue", "--type_name=t", "--payload=x", "--queue=q", "--id=theirs",

@@ -1,12 +1,28 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from asynq_py import GroupInfo, TaskInfo, TaskState, WorkerInfo
+from asynq_py import (
+    ClusterNode,
+    DailyStats,
+    EnqueueEvent,
+    GroupInfo,
+    QueueInfo,
+    SchedulerEntryInfo,
+    ServerInfo,
+    TaskInfo,
+    TaskState,
+    WorkerInfo,
+)
+from asynq_py.cli.enqueue import Enqueued
 from asynq_py.cli.plain import plain
+from asynq_py.cli.queue import Listed
+from asynq_py.cli.stats import Stats
+from asynq_py.cli.steer import Done
 
 
 def test_a_snapshot_keeps_its_names() -> None:
@@ -61,3 +77,28 @@ def test_every_field_of_a_task_is_told() -> None:
     assert isinstance(found, dict)
     assert set(found) == fields | {"payload_base64", "result_base64"}
     assert found["headers"] == {"payload": "x"}
+
+
+# Programs rely on these names: one may be added, none may go or change without a line in the changelog.
+PROMISED: dict[type, str] = {
+    TaskInfo: "id queue type payload headers state max_retry retried last_error last_failed_at timeout"
+    " deadline group next_process_at retention completed_at result is_orphaned",
+    QueueInfo: "queue memory_usage latency size groups pending active scheduled retry archived completed"
+    " aggregating processed failed processed_total failed_total is_paused looked_at",
+    DailyStats: "queue date processed failed",
+    GroupInfo: "group size",
+    ServerInfo: "id host pid concurrency queues strict_priority status started_at active_workers",
+    WorkerInfo: "task_id task_type task_payload queue started_at deadline",
+    SchedulerEntryInfo: "id spec type payload options next_enqueue_at previous_enqueue_at",
+    EnqueueEvent: "task_id enqueued_at",
+    ClusterNode: "id host port",
+    Stats: "total queues redis looked_at",
+    Listed: "queues cluster",
+    Done: "verb queue is_dry_run count failed",
+    Enqueued: "count failed",
+}
+
+
+@pytest.mark.parametrize("kind", PROMISED)
+def test_the_names_in_json_are_those_promised(kind: type) -> None:
+    assert {field.name for field in dataclasses.fields(kind)} >= set(PROMISED[kind].split())
