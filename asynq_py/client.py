@@ -89,7 +89,7 @@ class Client:
         self._broker = Broker(self._lane, self._clock)
         self._ids = TaskIDs()
         self._is_closed = False
-        self._outbox: Outbox[Submission, Storing] = Outbox(self._store, limit=limits.ENQUEUE_BATCH)
+        self._outbox: Outbox[Submission, Storing] = Outbox(self._flush, limit=limits.ENQUEUE_BATCH)
 
     async def enqueue(self, task: Task, **options: Unpack[TaskOptions]) -> TaskInfo:
         """Store a task and return how it stands.
@@ -226,7 +226,13 @@ class Client:
 
     # -- sending ----------------------------------------------------------------------------------------
 
-    async def _store(self, submissions: Sequence[Submission]) -> Sequence[Storing | Exception]:
+    async def _flush(self, submissions: Sequence[Submission]) -> Sequence[Storing | Exception]:
+        """In the outbox's own task, which nobody cancels."""
+        return await self._store(submissions, directly=True)
+
+    async def _store(
+        self, submissions: Sequence[Submission], *, directly: bool = False
+    ) -> Sequence[Storing | Exception]:
         """Send each task once, those of one queue and kind together. Answers or errors in order."""
         groups: dict[tuple[str, TaskState, bool], list[int]] = {}
         for place, item in enumerate(submissions):
@@ -238,7 +244,7 @@ class Client:
         ]
         if len(calls) == 1:  # the usual case, without the price of a task
             try:
-                return await self._call(submissions, *calls[0][1])
+                return await self._call(submissions, *calls[0][1], directly=directly)
             except AsynqError as error:
                 return [error] * len(submissions)
         answers: list[Storing | Exception] = [Stored.YES] * len(submissions)
@@ -256,10 +262,17 @@ class Client:
         return answers
 
     async def _call(
-        self, items: Sequence[Submission], queue: str, state: TaskState, repeated: bool
+        self,
+        items: Sequence[Submission],
+        queue: str,
+        state: TaskState,
+        repeated: bool,
+        *,
+        directly: bool = False,
     ) -> Sequence[Storing]:
         if state is TaskState.PENDING:
-            return await self._broker.enqueue(queue, [item.entry for item in items], repeated=repeated)
+            entries = [item.entry for item in items]
+            return await self._broker.enqueue(queue, entries, repeated=repeated, directly=directly)
         if state is TaskState.SCHEDULED:
             return await self._broker.schedule(
                 queue,

@@ -54,6 +54,13 @@ class Sender(ABC):
         command out) or BrokerError (Redis refused it).
         """
 
+    async def ask(self, command: Command) -> Reply:
+        """As `await post(command)`, but perhaps in the caller's own task.
+
+        So its cancelation may cost the connection. Raises: as `post`.
+        """
+        return await self.post(command)
+
     @abstractmethod
     async def aclose(self) -> None:
         """Wait for what is under way, then close the connections. What is closed refuses commands."""
@@ -86,6 +93,10 @@ class Lane(Sender):
         self._check_home()
         # packed here, so that an argument that cannot be sent is its caller's error alone
         return self._outbox.put((packed(command.arguments), command))
+
+    async def ask(self, command: Command) -> Reply:
+        self._check_home()
+        return await self._outbox.now((packed(command.arguments), command))
 
     async def aclose(self) -> None:
         self._closed = True

@@ -75,7 +75,7 @@ class Fetcher:
         self.unwatched |= empty
         while taken < most and (shares := _in_steps(self._order.share(most - taken, empty))):
             if len(shares) == 1:  # the usual case, without the price of a task
-                counts: Sequence[int] = [await self._fetch(*shares[0])]
+                counts: Sequence[int] = [await self._fetch(*shares[0], directly=True)]
             else:
                 counts = await asyncio.gather(*(self._fetch(*share) for share in shares))
             empty.update(queue for (queue, asked), got in zip(shares, counts, strict=True) if got < asked)
@@ -97,7 +97,7 @@ class Fetcher:
                 )
         self._unanswered.clear()
 
-    async def _fetch(self, queue: str, count: int) -> int:
+    async def _fetch(self, queue: str, count: int, *, directly: bool = False) -> int:
         """Take tasks from one queue. What goes wrong here harms this queue alone."""
         unanswered = self._unanswered.setdefault(queue, [])
         lost = unanswered.pop() if unanswered else None
@@ -109,6 +109,7 @@ class Fetcher:
                 expires_at=request.expires_at,
                 token=request.token,
                 repeated=lost is not None,
+                directly=directly,
             )
         except BrokerUnavailableError as error:
             self._outage.noticed(error)

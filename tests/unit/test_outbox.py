@@ -135,3 +135,82 @@ async def test_a_flusher_cancelled_before_it_began_holds_up_neither_drain_nor_la
 
     desk.go_on.release()
     assert await outbox.put(2) == "answer 2"
+
+
+# -- at once, in the caller's own task ----------------------------------------------------------------------
+
+
+async def test_who_asks_now_flushes_in_its_own_task_if_nothing_is_under_way() -> None:
+    tasks: list[asyncio.Task[object] | None] = []
+
+    async def flush(items: list[int]) -> Sequence[str | Exception]:
+        tasks.append(asyncio.current_task())
+        return [str(item) for item in items]
+
+    outbox = Outbox(flush, limit=10)
+    assert await outbox.now(1) == "1"
+    assert await outbox.put(2) == "2"
+    assert tasks[0] is asyncio.current_task()
+    assert tasks[1] is not asyncio.current_task()
+
+
+async def test_who_asks_now_during_a_flush_goes_out_with_the_next() -> None:
+    desk = Desk()
+    outbox = Outbox(desk.flush, limit=10)
+    first = outbox.put(1)
+    await desk.arrived.wait()
+    second, third = asyncio.create_task(outbox.now(2)), outbox.put(3)
+    desk.go_on.release()
+    desk.go_on.release()
+
+    assert await asyncio.gather(first, second, third) == ["answer 1", "answer 2", "answer 3"]
+    assert sorted(desk.batches[1]) == [2, 3]
+    assert desk.most_at_work == 1
+
+
+async def test_what_arrives_while_somebody_flushes_for_itself_goes_out_afterwards() -> None:
+    desk = Desk()
+    outbox = Outbox(desk.flush, limit=10)
+    first = asyncio.create_task(outbox.now(1))
+    await desk.arrived.wait()
+    later = [outbox.put(2), outbox.put(3)]
+    desk.go_on.release()
+    desk.go_on.release()
+
+    assert await asyncio.gather(first, *later) == ["answer 1", "answer 2", "answer 3"]
+    assert desk.batches == [[1], [2, 3]]
+    assert desk.most_at_work == 1
+
+
+@pytest.mark.parametrize("item", [-1, 13])
+async def test_who_asks_now_gets_its_error(item: int) -> None:
+    desk = Desk()
+    desk.go_on.release()
+    with pytest.raises(ConnectionError if item == 13 else ValueError):
+        await Outbox(desk.flush, limit=10).now(item)
+
+
+async def test_when_a_flush_for_itself_is_cancelled_the_others_go_out_all_the_same() -> None:
+    desk = Desk()
+    outbox = Outbox(desk.flush, limit=10)
+    first = asyncio.create_task(outbox.now(1))
+    await desk.arrived.wait()
+    later = outbox.put(2)
+    first.cancel()
+    desk.go_on.release()
+
+    assert await later == "answer 2"
+    assert first.cancelled()
+
+
+async def test_draining_waits_for_who_flushes_for_itself() -> None:
+    desk = Desk()
+    outbox = Outbox(desk.flush, limit=10)
+    first = asyncio.create_task(outbox.now(1))
+    await desk.arrived.wait()
+    draining = asyncio.create_task(outbox.drain())
+    desk.go_on.release()
+
+    assert await first == "answer 1"
+    await draining
+    assert desk.at_work == 0
