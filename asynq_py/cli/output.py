@@ -14,9 +14,10 @@ from asynq_py.cli.plain import plain
 from asynq_py.cli.wording import NOTHING, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
 
 Cell: TypeAlias = "str | int | None"
+LEAST: Final = 36  # columns that an ID takes
 WIDE: Final = 100_000  # columns of what is no terminal: there nothing is wrapped or cut
 
 
@@ -126,11 +127,16 @@ def _drawn(block: Block) -> RenderableType:
             drawn = RichTable(
                 box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold underline",
                 header_style="bold", pad_edge=False,
-                show_edge=False, padding=(0, 2, 0, 0),
+                show_edge=False, padding=(0, 1, 0, 0),
             )  # fmt: skip
             for at, name in enumerate(columns):
                 is_number = all(isinstance(row[at], int) for row in rows)
-                drawn.add_column(name, justify="right" if is_number else "left", overflow="fold")
+                # where a terminal is too narrow, neither numbers nor what leads a row are broken
+                least = len(name) if is_number else 0
+                if at == 0:
+                    least = min(LEAST, max(len(_cell(row[0])) for row in rows))
+                justify: JustifyMethod = "right" if is_number else "left"
+                drawn.add_column(name, justify=justify, overflow="fold", min_width=least)
             for row in rows:
                 drawn.add_row(*(Text(_cell(value)) for value in row))
             return drawn
