@@ -45,6 +45,7 @@ LAYERS: Final = (
     Layer("public", "__init__"),
     Layer("edges", "integrations", only_from="public"),
     Layer("program", "__main__ cli", only_from="public edges"),
+    Layer("dashboard", "dash", only_from="public program"),  # of the program it has words and steps
 )
 
 # Libraries that only one layer may know; the others get what they need from it.
