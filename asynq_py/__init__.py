@@ -7,6 +7,10 @@ from asynq_py._version import __version__
 
 if TYPE_CHECKING:
     from asynq_py.active_task import ActiveTask, CancelReason, current_task
+    from asynq_py.app.app import App
+    from asynq_py.app.handle import TaskHandle
+    from asynq_py.app.router import Router
+    from asynq_py.app.typed_task import CallOptions, TypedTask
     from asynq_py.client import Client
     from asynq_py.connection import RedisConfig
     from asynq_py.errors import (
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
         LeaseExpiredError,
         MessageDecodeError,
         NotReplicatedError,
+        PayloadError,
         PeriodicTaskFileError,
         QueueNotEmptyError,
         QueueNotFoundError,
@@ -64,10 +69,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActiveTask",
+    "App",
     "AsyncHandler",
     "AsynqError",
     "BrokerError",
     "BrokerUnavailableError",
+    "CallOptions",
     "CancelReason",
     "Client",
     "ClusterNode",
@@ -87,6 +94,7 @@ __all__ = [
     "MessageDecodeError",
     "Middleware",
     "NotReplicatedError",
+    "PayloadError",
     "PeriodicTask",
     "PeriodicTaskFile",
     "PeriodicTaskFileError",
@@ -98,6 +106,7 @@ __all__ = [
     "RedisConfig",
     "RetryLater",
     "RevokeTask",
+    "Router",
     "Scheduler",
     "SchedulerEntryInfo",
     "SchedulerOptions",
@@ -113,11 +122,13 @@ __all__ = [
     "SyncClient",
     "Task",
     "TaskFailedError",
+    "TaskHandle",
     "TaskIDConflictError",
     "TaskInfo",
     "TaskNotFoundError",
     "TaskOptions",
     "TaskState",
+    "TypedTask",
     "WorkerInfo",
     "__version__",
     "current_task",
@@ -128,13 +139,17 @@ __all__ = [
 # such as the help of the command line, does not wait for all the rest.
 _MODULES: Final = {
     "active_task": "ActiveTask CancelReason current_task",
+    "app.app": "App",
+    "app.handle": "TaskHandle",
+    "app.router": "Router",
+    "app.typed_task": "CallOptions TypedTask",
     "client": "Client",
     "connection": "RedisConfig",
     "errors": (
         "AsynqError BrokerError BrokerUnavailableError DuplicateTaskError EnqueueError "
         "HandlerNotFoundError InvalidOptionError LeaseExpiredError MessageDecodeError NotReplicatedError "
-        "PeriodicTaskFileError QueueNotEmptyError QueueNotFoundError RetryLater RevokeTask ServerStateError "
-        "SkipRetry TaskFailedError TaskIDConflictError TaskNotFoundError"
+        "PayloadError PeriodicTaskFileError QueueNotEmptyError QueueNotFoundError RetryLater RevokeTask "
+        "ServerStateError SkipRetry TaskFailedError TaskIDConflictError TaskNotFoundError"
     ),
     "handler": "AsyncHandler Handler",
     "info": (

@@ -94,6 +94,11 @@ class ActiveTask:
         return self._message.group_key or None
 
     @property
+    def retention(self) -> int:
+        """Seconds for which the task, and its result, is kept once it has succeeded; 0: not at all."""
+        return self._message.retention
+
+    @property
     def crashes(self) -> int:
         """How many workers were lost while running this task; if any, it may have been done in part."""
         return self._try.crashes

@@ -14,7 +14,7 @@ from typing import Final, Literal, Self, Unpack
 from asynq_py.broker.broker import Broker, NewTask, Stored, Storing, Unconfirmed
 from asynq_py.broker.durable_lane import Durability
 from asynq_py.broker.lanes import open_lane
-from asynq_py.clock import Clock, SystemClock, instant
+from asynq_py.clock import Clock, check_clock, instant
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
     AsynqError,
@@ -77,7 +77,7 @@ class Client:
         if type(payload_limit) is not int or payload_limit < 0:
             raise InvalidOptionError("payload_limit", payload_limit, "a whole number of bytes, zero or more")
         self._payload_limit = payload_limit
-        self._clock = clock or SystemClock()
+        self._clock = check_clock(clock)
         self._connector = Connector(redis)
         # a call waits for at most one exchange before its own
         self._lane = open_lane(

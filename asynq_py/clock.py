@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
+
+from asynq_py.errors import InvalidOptionError
 
 # What a datetime can show: peers, and users who mean "never", name moments beyond it.
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC).timestamp()
 LATEST: Final = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 
+@runtime_checkable
 class Clock(Protocol):
     """Both in seconds; `time` since the Unix epoch, `monotonic` since some fixed moment."""
 
@@ -39,3 +42,12 @@ class SystemClock:
 
         def monotonic(self) -> float:
             return time.monotonic()
+
+
+def check_clock(value: object) -> Clock:
+    """Check what was given as `clock`; None is the system's. Raises: InvalidOptionError."""
+    if value is None:
+        return SystemClock()
+    if not isinstance(value, Clock) or isinstance(value, type):
+        raise InvalidOptionError("clock", value, "an object with time() and monotonic(), or None")
+    return value

@@ -2,6 +2,7 @@
 
 AsynqError
 ├── InvalidOptionError (also a ValueError)      an option, payload, type or setting is not usable
+│   └── PayloadError (also a TypeError)         arguments or a payload do not fit the function of a task
 ├── EnqueueError                                the task was not enqueued
 │   ├── DuplicateTaskError                      another task holds the unique lock
 │   ├── TaskIDConflictError                     a task of this ID exists in the queue
@@ -45,6 +46,22 @@ class InvalidOptionError(AsynqError, ValueError):
         self.option = option
         self.value = value
         self.allowed = allowed
+
+
+class PayloadError(InvalidOptionError, TypeError):
+    """What was passed to a typed task, or came as its payload, does not fit the signature of its function.
+
+    Attributes: `task_type`; `argument`, which one, as a path such as "order.lines[2]"; `problem`.
+    """
+
+    def __init__(self, task_type: str, argument: str, problem: str) -> None:
+        AsynqError.__init__(self, ": ".join(filter(None, (task_type, argument, problem))))
+        self.task_type = task_type
+        self.argument = argument
+        self.problem = problem
+        self.option = argument
+        self.value = None  # private, as every payload
+        self.allowed = problem
 
 
 def _short(value: object) -> str:
@@ -216,3 +233,6 @@ class RetryLater(Exception):
         ):
             raise InvalidOptionError("delay", delay, "zero or more seconds, or such a timedelta")
         self.delay = float(seconds)
+
+    def __reduce__(self) -> tuple[type[RetryLater], tuple[float, str]]:
+        return type(self), (self.delay, str(self))  # between processes, too, the delay is kept

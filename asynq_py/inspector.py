@@ -13,7 +13,7 @@ from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.broker.removal import Removal, Removed
 from asynq_py.broker.roster import Roster
-from asynq_py.clock import Clock, SystemClock
+from asynq_py.clock import Clock, check_clock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
     AsynqError,
@@ -73,7 +73,7 @@ class Inspector:
     """
 
     def __init__(self, redis: RedisSource = None, *, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
+        self._clock = check_clock(clock)
         self._connector = Connector(redis)
         self._lane = open_lane(self._connector, role="inspector")
         self._broker = Broker(self._lane, self._clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MethodType
 from typing import TypeVar
 
 from asynq_py.active_task import ActiveTask
@@ -23,6 +24,7 @@ class ServeMux:
 
     def __init__(self) -> None:
         self._handlers: dict[str, AsyncHandler] = {}
+        self._inner: list[ServeMux] = []
         self._middleware: list[Middleware] = []
         self._wrapped: dict[str, AsyncHandler] = {}
         self._prefixes: list[str] = []
@@ -41,11 +43,17 @@ class ServeMux:
     def handle(self, pattern: str, handler: Handler) -> None:
         """Register a handler.
 
-        Raises: InvalidOptionError: a blank pattern, one registered before, or no function.
+        Raises: InvalidOptionError: a blank pattern, one registered before, no function, or a mux that leads
+        back to this one.
         """
         check_name("pattern", pattern)
         if pattern in self._handlers:
             raise InvalidOptionError("pattern", pattern, "each pattern once")
+        inner = _mux_in(handler)
+        if inner is not None:
+            if inner._leads_to(self):
+                raise InvalidOptionError("handler", handler, "a mux that does not lead back to this one")
+            self._inner.append(inner)
         self._handlers[pattern] = as_async(handler)
         self._fold()
 
@@ -73,12 +81,21 @@ class ServeMux:
         handler, _ = self.find(task.type)
         await handler(task)
 
+    def _leads_to(self, mux: ServeMux) -> bool:
+        return self is mux or any(inner._leads_to(mux) for inner in self._inner)
+
     def _fold(self) -> None:
         self._wrapped = {
             pattern: fold(self._middleware, handler) for pattern, handler in self._handlers.items()
         }
         self._prefixes = sorted(self._handlers, key=len, reverse=True)
         self._not_found = fold(self._middleware, _not_found)
+
+
+def _mux_in(handler: Handler) -> ServeMux | None:
+    """The mux that is given as a handler: itself, or its `__call__`."""
+    owner = handler.__self__ if isinstance(handler, MethodType) else handler
+    return owner if isinstance(owner, ServeMux) else None
 
 
 async def _not_found(task: ActiveTask) -> None:

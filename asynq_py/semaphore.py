@@ -12,7 +12,7 @@ from typing import Self
 from asynq_py.active_task import ActiveTask, current_task
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.semaphores import Semaphores
-from asynq_py.clock import Clock, SystemClock
+from asynq_py.clock import Clock, check_clock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import AsynqError, InvalidOptionError, RetryLater
 from asynq_py.options import Duration, check_name, check_seconds
@@ -38,7 +38,7 @@ class Semaphore:
         self._max_tokens = max_tokens
         self._connector = Connector(redis)
         self._lane = open_lane(self._connector, role="semaphore")
-        self._semaphores = Semaphores(self._lane, clock or SystemClock())
+        self._semaphores = Semaphores(self._lane, check_clock(clock))
 
     async def acquire(self) -> bool:
         """Take a token for the current task, without waiting. Returns False when all are taken.

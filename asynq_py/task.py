@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Unpack
@@ -22,12 +22,14 @@ class Task:
     `headers`: text by name; metadata that handlers can read.
     `options`: defaults for this task; those given when it is enqueued win.
 
+    Tasks can be compared, hashed, copied and pickled.
+
     Raises: InvalidOptionError: a blank type, a payload that is no JSON, or a bad header or option.
     """
 
     type: str
     payload: bytes | None = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False, hash=False)  # mappings have no hash; equal tasks share one
     options: Options
 
     def __init__(
@@ -42,6 +44,22 @@ class Task:
         object.__setattr__(self, "payload", _encoded(payload))
         object.__setattr__(self, "headers", _NO_HEADERS if headers is None else _checked_headers(headers))
         object.__setattr__(self, "options", DEFAULTS.override(options) if options else DEFAULTS)
+
+    def __reduce__(self) -> tuple[Callable[..., Task], tuple[object, ...]]:
+        # a view of a mapping can be neither pickled nor copied
+        return _again, (self.__class__, self.type, self.payload, dict(self.headers), self.options)
+
+
+def _again(
+    kind: type[Task], type_: str, payload: bytes | None, headers: dict[str, str], options: Options
+) -> Task:
+    """What was checked when the task was made is not checked again."""
+    task = object.__new__(kind)
+    object.__setattr__(task, "type", type_)
+    object.__setattr__(task, "payload", payload)
+    object.__setattr__(task, "headers", MappingProxyType(headers) if headers else _NO_HEADERS)
+    object.__setattr__(task, "options", options)
+    return task
 
 
 def _encoded(payload: object) -> bytes | None:

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import multiprocessing
-import os
 import platform
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,18 +157,3 @@ def payload_of(size: int, at: float = 0.0) -> bytes:
 
 def at_of(payload: bytes) -> float:
     return float(json.loads(payload)["at"])
-
-
-def main(make: Make) -> None:
-    """Answer the request on the command line, and end at once even where the system's worker would linger."""
-    from benchmarks.figures import FIGURES  # which needs the names above
-
-    request = Request(**json.loads(sys.argv[1]))
-    try:
-        answer = FIGURES[request.figure](make, request)
-    except AbsentError as error:
-        answer = Answer(tasks=0, seconds=0.0, absent=str(error))
-    print("\n" + json.dumps(asdict(answer)), flush=True)
-    for second in multiprocessing.active_children():
-        second.kill()
-    os._exit(0)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TextIO, TypeAlias
 
+from asynq_py.cli.layout import widths
 from asynq_py.cli.plain import plain
 from asynq_py.cli.wording import NOTHING, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
 
 Cell: TypeAlias = "str | int | None"
+GAP: Final = 2  # blanks between columns
 WIDE: Final = 100_000  # columns of what is no terminal: there nothing is wrapped or cut
 
 
@@ -49,22 +52,27 @@ def print_json(document: object) -> None:
 
 
 def print_blocks(blocks: Sequence[Block]) -> None:
-    screen = console(sys.stdout)
+    screen = console(sys.stdout, width=WIDE)  # what is still too long, the terminal itself wraps
     before: Block | None = None
     for block in blocks:
         if before is not None and not (isinstance(before, str) and isinstance(block, str)):
             screen.print()
-        screen.print(_drawn(block))
+        screen.print(_drawn(block, _room(sys.stdout)))
         before = block
     sys.stdout.flush()
 
 
-def console(stream: TextIO) -> Console:
+def _room(stream: TextIO) -> int:
+    is_limited = stream.isatty() or "COLUMNS" in os.environ
+    return shutil.get_terminal_size().columns if is_limited else WIDE
+
+
+def console(stream: TextIO, *, width: int | None = None) -> Console:
     """Where to print. Neither colours nor cursor movements without a terminal, or with `NO_COLOR`."""
     from rich.console import Console
 
     is_plain = bool(os.environ.get("NO_COLOR")) or not stream.isatty()
-    width = None if stream.isatty() or "COLUMNS" in os.environ else WIDE
+    width = width or _room(stream)
     return Console(
         file=stream,
         width=width,
@@ -90,7 +98,7 @@ def live() -> Iterator[Screen]:
         def show(self, blocks: Sequence[Block]) -> None:
             spaced: list[RenderableType] = []
             for block in blocks:
-                spaced += [_drawn(block), ""]
+                spaced += [_drawn(block, _room(sys.stdout)), ""]
             picture.update(Group(*spaced), refresh=True)
 
     class _Lines:
@@ -104,36 +112,61 @@ def live() -> Iterator[Screen]:
         yield _Live()
 
 
-def _drawn(block: Block) -> RenderableType:
-    from rich import box
-    from rich.console import Group
-    from rich.table import Table as RichTable
+def _drawn(block: Block, room: int) -> RenderableType:
     from rich.text import Text
 
     match block:
         case str():
             return Text(printable(block))
-        case Facts(pairs, title):
-            grid = RichTable.grid(padding=(0, 2, 0, 0))
-            grid.add_column(no_wrap=True, style="bold")
-            grid.add_column(overflow="fold")
-            for name, value in pairs:
-                grid.add_row(name, Text(_cell(value)))
-            return Group(Text(title, style="bold underline"), grid) if title else grid
-        case Table(columns, rows, title, empty):
-            if not rows:
-                return Text(f"{title}: {empty}" if title else empty)
-            drawn = RichTable(
-                box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold underline",
-                header_style="bold", pad_edge=False,
-                show_edge=False, padding=(0, 2, 0, 0),
-            )  # fmt: skip
-            for at, name in enumerate(columns):
-                is_number = all(isinstance(row[at], int) for row in rows)
-                drawn.add_column(name, justify="right" if is_number else "left", overflow="fold")
-            for row in rows:
-                drawn.add_row(*(Text(_cell(value)) for value in row))
-            return drawn
+        case Facts():
+            return _drawn_facts(block, room)
+        case Table(rows=rows, title=title, empty=empty) if not rows:
+            return Text(f"{title}: {empty}" if title else empty)
+        case Table():
+            return _drawn_table(block, room)
+
+
+def _drawn_facts(facts: Facts, room: int) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid.grid(padding=(0, GAP, 0, 0))
+    names = max((len(name) for name, _ in facts.pairs), default=0)
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold", max_width=max(20, room - names - 2 * GAP))
+    for name, value in facts.pairs:
+        grid.add_row(name, Text(_cell(value)))
+    return Group(Text(facts.title, style="bold underline"), grid) if facts.title else grid
+
+
+def _drawn_table(table: Table, room: int) -> RenderableType:
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    drawn = Drawn(
+        box=box.SIMPLE_HEAD,
+        title=table.title or None,
+        title_justify="left",
+        title_style="bold underline",
+        header_style="bold",
+        pad_edge=False,
+        show_edge=False,
+        padding=(0, GAP - 1, 0, 0),
+    )
+    rows = [[_cell(value) for value in row] for row in table.rows]
+    headers = [cell_len(name) for name in table.columns]
+    natural = [max(header, *(cell_len(row[at]) for row in rows)) for at, header in enumerate(headers)]
+    numbers = [all(isinstance(row[at], int) for row in table.rows) for at in range(len(headers))]
+    given = widths(natural, headers, numbers, room, GAP)
+    for name, width, is_number in zip(table.columns, given, numbers, strict=True):
+        justify: JustifyMethod = "right" if is_number else "left"
+        drawn.add_column(name, justify=justify, overflow="fold", width=width)
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    return drawn
 
 
 def _cell(value: Cell) -> str:

@@ -72,13 +72,14 @@ def ls(settings: Settings) -> None:
 
 
 def _list(found: Listed) -> Table:
-    columns = ["queue", "size", "pending", "active", "latency", "processed", "failed", "paused"]
+    columns = ["queue", "size", "pending", "active", "latency", "memory", "processed", "failed", "paused"]
     if found.cluster:
         columns += ["slot", "nodes"]
     rows: list[Sequence[str | int | None]] = []
     for info in found.queues:
         row: list[str | int | None] = [
             *(info.queue, info.size, info.pending, info.active, span(info.latency)),
+            size(info.memory_usage),
             *(info.processed, info.failed, "paused" if info.is_paused else ""),
         ]
         if place := found.cluster.get(info.queue):

@@ -15,8 +15,9 @@ from asynq_py.cli.commands import Command
 from asynq_py.cli.output import Block, Facts, Table, live, print_blocks, print_json
 from asynq_py.cli.settings import Settings, readable
 from asynq_py.cli.states import STATES
-from asynq_py.cli.wording import instant, share, size, span
+from asynq_py.cli.wording import instant, share, span
 
+SHORT: Final = {"aggregating": "aggr.", "scheduled": "sched.", "completed": "compl."}  # 80 columns must do
 COUNTED: Final = ("size", *STATES, "processed", "failed")
 
 
@@ -46,13 +47,12 @@ async def gather(inspector: asynq_py.Inspector) -> Stats:
 def view(stats: Stats) -> list[Block]:
     total = stats.total
     queues = Table(
-        ("queue", "size", *STATES, "latency", "memory"),
+        ("queue", "size", *(SHORT.get(name, name) for name in STATES), "latency"),
         [
             (
                 f"{info.queue} (paused)" if info.is_paused else info.queue,
                 *(getattr(info, name) for name in ("size", *STATES)),
                 span(info.latency),
-                size(info.memory_usage),
             )
             for info in stats.queues
         ],

@@ -27,7 +27,7 @@ COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "pending": (),
     "aggregating": ("group",),
     "scheduled": ("runs",),
-    "retry": ("next try", "last error", "last failed", "retried", "max retry"),
+    "retry": ("next try", "retried", "last failed", "last error"),
     "archived": ("last failed", "last error"),
     "completed": ("completed", "result"),
 }
@@ -137,8 +137,7 @@ def _row(info: asynq_py.TaskInfo, columns: Sequence[str], now: datetime) -> list
         "next try": when(info.next_process_at, now),
         "last error": info.last_error,
         "last failed": when(info.last_failed_at, now),
-        "retried": info.retried,
-        "max retry": info.max_retry,
+        "retried": f"{info.retried}/{info.max_retry}",
         "completed": when(info.completed_at, now),
         "result": content(info.result),
     }

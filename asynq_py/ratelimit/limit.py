@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from asynq_py.active_task import ActiveTask
 from asynq_py.broker.gates import Gates
 from asynq_py.broker.lanes import open_lane
-from asynq_py.clock import Clock, SystemClock
+from asynq_py.clock import Clock, check_clock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import BrokerUnavailableError, InvalidOptionError, RetryLater
 from asynq_py.options import Duration, check_queue, check_seconds
@@ -49,7 +49,7 @@ class Limit:
         self._name = check_queue("name", name)
         self._key_of = key_of(key)
         self._patience = check_seconds("patience", patience)
-        self._clock = clock or SystemClock()
+        self._clock = check_clock(clock)
         self._connector = Connector(redis)
         self._lane = open_lane(self._connector, role="limit")
         self._gates = Gates(self._lane, self._clock)

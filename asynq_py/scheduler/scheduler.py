@@ -13,7 +13,7 @@ import anyio
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
 from asynq_py.broker.ticks import Ticks
-from asynq_py.clock import Clock, SystemClock
+from asynq_py.clock import Clock, check_clock
 from asynq_py.component import running
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import BrokerUnavailableError, InvalidOptionError, ServerStateError
@@ -89,7 +89,7 @@ class Scheduler:
         self._missed: Missed = check_missed(missed)
         self._payload_limit = payload_limit
         self._handle_signals = handle_signals
-        self._clock = clock or SystemClock()
+        self._clock = check_clock(clock)
         self._connector = Connector(redis)
         self._lane = open_lane(self._connector, role="scheduler")
         self._outage = Outage(str(self._connector))

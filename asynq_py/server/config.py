@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
 
 from asynq_py.active_task import ActiveTask
-from asynq_py.clock import Clock, SystemClock
+from asynq_py.clock import Clock, SystemClock, check_clock
 from asynq_py.errors import InvalidOptionError
 from asynq_py.options import Duration, check_queue, check_seconds
 from asynq_py.retry import default_is_failure, default_retry_delay
@@ -190,10 +190,6 @@ def _callable_or_none(option: str, value: object) -> object:
     return None if value is None else _callable(option, value)
 
 
-def _clock(option: str, value: object) -> object:
-    return value
-
-
 _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "concurrency": _count,
     "thread_limit": _count,
@@ -219,5 +215,5 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "group_max_delay": lambda option, value: _span_or_none(option, value) or None,
     "group_max_size": _group_size,
     "handle_signals": _flag,
-    "clock": _clock,
+    "clock": lambda _, value: check_clock(value),
 }

@@ -9,7 +9,8 @@ from itertools import cycle
 
 from ardiq import Ardiq
 
-from benchmarks.adapter import Handler, Request, System, main
+from benchmarks.adapter import Handler, Request, System
+from benchmarks.answering import main
 
 
 class ArdiqSystem(System):

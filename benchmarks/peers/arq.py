@@ -10,7 +10,8 @@ from arq import create_pool
 from arq.connections import RedisSettings
 from arq.worker import Worker, func
 
-from benchmarks.adapter import Handler, Request, System, main, needs_one_queue
+from benchmarks.adapter import Handler, Request, System, needs_one_queue
+from benchmarks.answering import main
 
 
 class Arq(System):

@@ -8,7 +8,8 @@ from itertools import cycle
 from asyrq import Client, Config, Logger, Server, Task
 from redis.asyncio import Redis
 
-from benchmarks.adapter import Handler, Request, System, main
+from benchmarks.adapter import Handler, Request, System
+from benchmarks.answering import main
 
 
 class Silent(Logger):

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from celery import Celery
 from celery.worker import WorkController
 
-from benchmarks.adapter import BlockingSystem, Handler, Request, main, needs_one_queue
+from benchmarks.adapter import BlockingSystem, Handler, Request, needs_one_queue
+from benchmarks.answering import main
 
 
 class CeleryThreads(BlockingSystem):

@@ -9,7 +9,8 @@ import time
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
-from benchmarks.adapter import BlockingSystem, Handler, Request, main, needs_one_queue
+from benchmarks.adapter import BlockingSystem, Handler, Request, needs_one_queue
+from benchmarks.answering import main
 
 
 class Dramatiq(BlockingSystem):

@@ -11,7 +11,8 @@ import time
 
 from huey import RedisHuey
 
-from benchmarks.adapter import BlockingSystem, Handler, Request, main, needs_one_queue
+from benchmarks.adapter import BlockingSystem, Handler, Request, needs_one_queue
+from benchmarks.answering import main
 
 
 class Huey(BlockingSystem):

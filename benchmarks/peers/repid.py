@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 
 from repid import Message, RedisServer, Repid, Router
 
-from benchmarks.adapter import Handler, Request, System, main, needs_one_queue
+from benchmarks.adapter import Handler, Request, System, needs_one_queue
+from benchmarks.answering import main
 
 
 class RepidSystem(System):

@@ -15,7 +15,8 @@ from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.timeouts import BaseDeathPenalty
 
-from benchmarks.adapter import AbsentError, BlockingSystem, Handler, Request, main, needs_one_queue
+from benchmarks.adapter import AbsentError, BlockingSystem, Handler, Request, needs_one_queue
+from benchmarks.answering import main
 
 HANDLERS: list[Handler] = []
 

@@ -10,7 +10,8 @@ import logging
 
 from saq import Queue, Worker
 
-from benchmarks.adapter import Handler, Request, System, main, needs_one_queue
+from benchmarks.adapter import Handler, Request, System, needs_one_queue
+from benchmarks.answering import main
 
 
 class Saq(System):

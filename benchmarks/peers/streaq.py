@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from streaq import Worker
 
-from benchmarks.adapter import Handler, Request, System, main, needs_one_queue
+from benchmarks.adapter import Handler, Request, System, needs_one_queue
+from benchmarks.answering import main
 
 
 class Streaq(System):

@@ -11,7 +11,8 @@ import logging
 from taskiq.api import run_receiver_task
 from taskiq_redis import RedisStreamBroker
 
-from benchmarks.adapter import AbsentError, Handler, Request, System, main, needs_one_queue
+from benchmarks.adapter import AbsentError, Handler, Request, System, needs_one_queue
+from benchmarks.answering import main
 
 
 class Taskiq(System):

@@ -16,7 +16,8 @@ from uuid import uuid4
 from redis.asyncio import Redis
 
 from asynq_py.wire.messages import TaskMessage
-from benchmarks.adapter import Handler, Request, System, main, needs_one_queue
+from benchmarks.adapter import Handler, Request, System, needs_one_queue
+from benchmarks.answering import main
 
 PREFIX = "asynq:{default}:"
 BATCH = 500

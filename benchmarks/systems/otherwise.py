@@ -24,7 +24,8 @@ from asynq_py.errors import BrokerError  # noqa: E402
 from asynq_py.server import lookahead  # noqa: E402
 from asynq_py.server.attempt import Attempt  # noqa: E402
 from asynq_py.server.own_loop import Outside, OwnLoop  # noqa: E402
-from benchmarks.adapter import Request, main  # noqa: E402
+from benchmarks.adapter import Request  # noqa: E402
+from benchmarks.answering import main  # noqa: E402
 from benchmarks.systems.ours import Ours  # noqa: E402
 
 

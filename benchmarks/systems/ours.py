@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from itertools import cycle
 
 from asynq_py import ActiveTask, Client, Server, Task
-from benchmarks.adapter import Handler, Request, System, main
+from benchmarks.adapter import Handler, Request, System
+from benchmarks.answering import main
 
 
 class Ours(System):

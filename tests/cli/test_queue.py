@@ -15,8 +15,8 @@ async def test_ls_lists_queues_in_numbers(run: Program, filled: Server, client: 
     listed = (await run("queue", "ls", "--json")).json["queues"]
 
     header, _, first, second = answer.lines
-    assert header.split()[:8] == [
-        "queue", "size", "pending", "active", "latency", "processed", "failed", "paused",
+    assert header.split()[:9] == [
+        "queue", "size", "pending", "active", "latency", "memory", "processed", "failed", "paused",
     ]  # fmt: skip
     assert first.split()[:4] == ["default", "7", "1", "1"]
     assert second.split()[:4] == ["other", "1", "1", "0"]

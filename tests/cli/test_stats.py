@@ -43,6 +43,15 @@ async def test_stats_shows_states_queues_today_and_redis(
     assert redis[0].strip() in ("Redis", "Redis Cluster", "Valkey, which is as Redis")
 
 
+async def test_a_terminal_of_80_columns_will_do(run: Program, filled: Server) -> None:
+    for command in (("stats",), ("queue", "ls")):
+        shown = (await run.on_terminal(*command, NO_COLOR="1", COLUMNS="80")).out
+        assert "default" in shown
+        if "slot" not in shown:  # of a Cluster
+            assert {len(line.rstrip()) <= 80 for line in shown.splitlines()} == {True}
+            assert sum("default" in line for line in shown.splitlines()) == 1
+
+
 async def test_watch_goes_on_until_it_is_interrupted(run: Program, client: Client, redis: Redis) -> None:
     async with run.running("stats", "--watch", "--interval", "0.1", "--json") as process:
         assert process.stdout is not None

@@ -129,3 +129,34 @@ async def test_a_mux_is_a_handler_of_another_and_keeps_its_own_middleware() -> N
     assert seen == ["middleware", "email:welcome"]
     with pytest.raises(HandlerNotFoundError):
         await outer(active_task("email:other"))
+
+
+def test_a_mux_that_leads_back_to_itself_is_refused() -> None:
+    outer, middle, inner = ServeMux(), ServeMux(), ServeMux()
+    outer.handle("a:", middle)
+    middle.handle("a:b:", inner)
+    for mux, handler in (
+        (outer, outer),
+        (inner, inner),
+        (middle, outer),
+        (inner, outer),
+        (inner, outer.__call__),
+    ):
+        with pytest.raises(InvalidOptionError, match=r"^handler=.*a mux that does not lead back to this one"):
+            mux.handle("a:b:c:", handler)
+    assert inner.find("a:b:c:d")[1] == ""  # nothing was registered
+
+
+async def test_one_mux_may_be_reached_by_several_ways() -> None:
+    outer, middle, inner, seen = ServeMux(), ServeMux(), ServeMux(), []
+
+    async def handler(task: ActiveTask) -> None:
+        seen.append(task.type)
+
+    inner.handle("a:", handler)
+    middle.handle("a:x:", inner)
+    outer.handle("a:", inner)
+    outer.handle("a:x:", middle)
+    await outer(active_task("a:1"))
+    await outer(active_task("a:x:2"))
+    assert seen == ["a:1", "a:x:2"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -105,3 +108,34 @@ def test_a_task_cannot_be_changed_and_does_not_show_its_payload() -> None:
     assert "canary" not in repr(task)
     assert task == Task("t", "canary", headers={"canary": "canary"})
     assert task != Task("t", "other", headers={"canary": "canary"})
+
+
+TASKS = [
+    Task("t"),
+    Task("t", b"\xff", headers={"trace": "1", "a": "é"}, queue="low", process_in=5, retention=60),
+]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=["bare", "full"])
+@pytest.mark.parametrize(
+    "twin",
+    [lambda task: pickle.loads(pickle.dumps(task)), copy.copy, copy.deepcopy],
+    ids=["pickle", "copy", "deep"],
+)
+def test_a_task_that_was_pickled_or_copied_is_equal_and_still_immutable(
+    task: Task, twin: Callable[[Task], Task]
+) -> None:
+    again = twin(task)
+
+    assert again == task
+    assert hash(again) == hash(task)
+    assert (again.type, again.payload, dict(again.headers), again.options) == (
+        *(task.type, task.payload, dict(task.headers), task.options),
+    )
+    headers: Any = again.headers
+    with pytest.raises(TypeError):
+        headers["b"] = "2"
+
+
+def test_tasks_are_told_apart_in_a_set_by_their_headers_too() -> None:
+    assert len({Task("t", headers={"a": text}) for text in ("1", "2", "1")}) == 2

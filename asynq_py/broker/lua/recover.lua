@@ -1,17 +1,19 @@
--- recover: hand tasks back whose worker let the lease run out; they run next.
+-- recover: hand tasks back whose worker let the lease run out; they run next, the longest lost first.
 --
 -- KEYS  1 lease  2 active  3 pending
 -- ARGV  1 task key prefix  2 leases that ended by then (unix seconds) are taken  3 now, unix nanoseconds
 --       4 tasks recovered at most
 -- Returns the IDs handed back; leases that belong to no running task are dropped, and not among them. A key
 -- that is no hash costs its own task alone.
+-- The lease that ended last comes first, in this step and over several: as each task goes to the head, the one
+-- whose lease ended first is there in the end.
 -- Looking and taking is one step, so a lease that was renewed or taken meanwhile is never touched. A lost
 -- worker is not a failure of the task: retries stay, the hash field `crashes` counts instead.
 -- Peer  asynq (Go) internal/rdb/rdb.go listLeaseExpiredCmd with retryCmd; wire format 5.13.
 local lease, active, pending = unpack(KEYS)
 local prefix, cutoff, now, step = unpack(ARGV)
 local recovered = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', lease, '-inf', cutoff, 'LIMIT', 0, step)) do
+for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', lease, cutoff, '-inf', 'LIMIT', 0, step)) do
   local key = prefix .. id
   local task = redis.pcall('HMGET', key, 'msg', 'state')
   if task.err then

@@ -3,6 +3,7 @@ from redis.asyncio import Redis
 
 from asynq_py.broker.broker import Broker
 from asynq_py.wire import limits
+from asynq_py.wire.keys import QueueKeys
 from tests.state import NOW, NOW_NS, Hash, dump, kept, lease, seed, state
 
 
@@ -19,11 +20,11 @@ async def test_tasks_of_lost_workers_run_next_and_no_retry_is_used_up(broker: Br
         ),
     )
 
-    assert await broker.recover("q", ended_by=NOW) == ["a", "c"]
+    assert await broker.recover("q", ended_by=NOW) == ["c", "a"]
 
     back = [
-        kept("c", retried=1, fields={"crashes": 2, "pending_since": NOW_NS}),
         kept("a", fields={"crashes": 1, "pending_since": NOW_NS}),
+        kept("c", retried=1, fields={"crashes": 2, "pending_since": NOW_NS}),
     ]
     expected = state(active=[kept("b", lease(7, NOW + 2))], pending=[*back, kept("waiting")])
     assert await dump(redis) == expected
@@ -40,9 +41,22 @@ async def test_a_step_is_bounded(broker: Broker, redis: Redis, monkeypatch: pyte
     monkeypatch.setattr(limits, "RECOVER_BATCH", 2)
     await seed(redis, state(active=[kept(i, lease(7, NOW - 10 + n)) for n, i in enumerate("abc")]))
 
-    assert await broker.recover("q", ended_by=NOW) == ["a", "b"]
-    assert await broker.recover("q", ended_by=NOW) == ["c"]
+    assert await broker.recover("q", ended_by=NOW) == ["c", "b"]
+    assert await broker.recover("q", ended_by=NOW) == ["a"]
     assert await broker.recover("q", ended_by=NOW) == []
+
+
+async def test_the_task_whose_lease_ended_first_runs_first_whatever_the_steps(
+    broker: Broker, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RECOVER_BATCH", 2)
+    await seed(redis, state(active=[kept(i, lease(7, NOW - 10 + n)) for n, i in enumerate("abcde")]))
+
+    while await broker.recover("q", ended_by=NOW):
+        pass
+
+    waiting = await redis.lrange(QueueKeys("q").pending, 0, -1)  # the last one is taken next
+    assert waiting == b"e d c b a".split()
 
 
 async def test_what_a_task_is_left_with_after_a_lost_list_entry_is_recovered(

@@ -1,0 +1,68 @@
+"""What an app opens: one client and one inspector for each event loop that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+from asynq_py.app.waiting import Waiting
+from asynq_py.client import Client
+from asynq_py.connection import RedisSource
+from asynq_py.errors import AsynqError
+from asynq_py.inspector import Inspector
+
+
+class Connections:
+    """Those of one event loop. They connect when they are first used."""
+
+    def __init__(self, redis: RedisSource) -> None:
+        self.client = Client(redis)
+        self.inspector = Inspector(redis)
+        self.waiting = Waiting(self.inspector)
+        # `asyncio.run` ends its asynchronous generators while the loop still runs: those who do not close
+        # the app leave nothing open
+        self._life = self._until_the_loop_ends()
+        with contextlib.suppress(StopIteration):
+            self._life.__anext__().send(None)
+
+    async def _until_the_loop_ends(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await self.waiting.aclose()
+            await self.inspector.aclose()
+            await self.client.aclose()
+
+    async def aclose(self) -> None:
+        """Idempotent."""
+        await self._life.aclose()
+
+
+class Outlet:
+    """Finds the connections of the running loop."""
+
+    def __init__(self, redis: RedisSource) -> None:
+        self._redis = redis
+        self._open: dict[asyncio.AbstractEventLoop, Connections] = {}
+
+    def here(self) -> Connections:
+        """Raises: AsynqError: no event loop runs here."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise AsynqError(
+                "an app enqueues from an event loop; plain code gives `.task(…)` to a SyncClient"
+            ) from None
+        found = self._open.get(loop)
+        if found is None:
+            for other in [other for other in self._open if other.is_closed()]:
+                del self._open[other]
+            found = self._open[loop] = Connections(self._redis)
+        return found
+
+    async def aclose(self) -> None:
+        """Close those of the running loop. Idempotent; later calls open others."""
+        found = self._open.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            await found.aclose()

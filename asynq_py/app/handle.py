@@ -1,0 +1,97 @@
+"""TaskHandle: a task that was enqueued: how it stands, what it returned, an end to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Generic, TypeVar, cast
+
+from asynq_py.app.connections import Connections
+from asynq_py.app.signature import Signature
+from asynq_py.errors import AsynqError, InvalidOptionError, TaskFailedError, TaskNotFoundError
+from asynq_py.info import TaskInfo
+from asynq_py.wire.state import TaskState
+
+R_co = TypeVar("R_co", covariant=True)
+
+_WAITS: Final = frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.RETRY, TaskState.AGGREGATING})
+
+
+class TaskHandle(Generic[R_co]):
+    """A task in a queue. For use in the event loop that made it.
+
+    All methods raise TaskNotFoundError when the task is gone: deleted, revoked, or forgotten after its
+    success; and BrokerUnavailableError.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        signature: Signature,
+        *,
+        task_id: str,
+        queue: str,
+        task_type: str,
+        keeps_result: bool,
+    ) -> None:
+        self._connections = connections
+        self._signature = signature
+        self._keeps_result = keeps_result
+        self.id = task_id
+        self.queue = queue
+        self.type = task_type
+
+    async def result(self, timeout: float | None = None) -> R_co:
+        """Wait until the task is done, and return what its function returned.
+
+        `timeout`: seconds to wait at most; the task goes on all the same.
+
+        Raises: TimeoutError. TaskFailedError: it failed for good. InvalidOptionError: it keeps no result, as
+        it was enqueued without `retention` and without `wait=True`. PayloadError: its result is of another
+        type.
+        """
+        if not self._keeps_result:
+            raise InvalidOptionError(
+                "retention", 0, "the result is kept only with `retention`, or `.options(wait=True)`"
+            )
+        try:
+            async with asyncio.timeout(timeout):
+                info = await self._connections.waiting.ended(self.queue, self.id)
+        except TimeoutError:
+            raise TimeoutError(
+                f"task {self.id!r} in queue {self.queue!r} was not done within {timeout} s"
+            ) from None
+        if info.state is TaskState.ARCHIVED:
+            raise TaskFailedError(self.queue, self.id, info.last_error or "archived by hand")
+        return cast(R_co, self._signature.load_result(self.type, info.result))
+
+    async def info(self) -> TaskInfo:
+        """Look at the task."""
+        return await self._connections.inspector.task_info(self.queue, self.id)
+
+    async def status(self) -> TaskState:
+        """Say where the task stands."""
+        return (await self.info()).state
+
+    async def cancel(self) -> bool:
+        """Delete the task while it waits; ask its worker to end it when it runs.
+
+        Returns True when it was deleted, so it will not run. False: it was running, and what becomes of it is
+        up to its handler and its retries; or it had ended, and nothing was done.
+        """
+        inspector = self._connections.inspector
+        info = await self.info()
+        if info.state in _WAITS:
+            try:
+                await inspector.delete_task(self.queue, self.id)
+            except TaskNotFoundError:
+                raise
+            except AsynqError:  # it began meanwhile, perhaps
+                info = await self.info()
+            else:
+                return True
+        if info.state is TaskState.ACTIVE:
+            await inspector.cancel_processing(self.id)
+        return False
+
+    def __repr__(self) -> str:
+        return f"<TaskHandle {self.type} {self.id} in {self.queue!r}>"

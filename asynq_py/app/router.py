@@ -1,0 +1,285 @@
+"""Router: declares tasks by decorators. Several modules have one each; an app includes them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+
+from asynq_py.app.executors import Place
+from asynq_py.app.home import Home
+from asynq_py.app.signature import Signature
+from asynq_py.app.typed_task import (
+    AsyncTask,
+    CallOptions,
+    Declaration,
+    Executor,
+    PlainTask,
+    RemoteTask,
+    TypedTask,
+)
+from asynq_py.errors import InvalidOptionError, PayloadError
+from asynq_py.options import DEFAULTS, TaskOptions, check_name
+from asynq_py.scheduler.cron import load_zone, parse
+from asynq_py.scheduler.entry import EntryOptions, Missed, check_missed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+K = TypeVar("K", bound=TypedTask[..., Any])
+
+EXECUTORS: Final = ("thread", "process")
+
+
+class TaskDecorator(Protocol):
+    """Makes a typed task of a function."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # the first that fits counts
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> PlainTask[P, R]: ...
+
+
+class CronDecorator(Protocol):
+    """Makes a typed task of a function, or takes one as it is, and gives it a time."""
+
+    @overload
+    def __call__(self, task: K, /) -> K: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # the first that fits counts
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> PlainTask[P, R]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CronEntry:
+    """A task and its times."""
+
+    spec: str
+    task: TypedTask[..., Any]
+    options: EntryOptions
+
+
+class Router:
+    """Tasks whose types begin with a prefix.
+
+    `prefix`: "images" and "images:" both make "images:resize" of `resize`. Options: what its tasks have
+    unless they say otherwise.
+
+    Raises: InvalidOptionError.
+    """
+
+    def __init__(self, prefix: str = "", **options: Unpack[TaskOptions]) -> None:
+        self._home = self._make_home(prefix, options)
+        self._tasks: list[TypedTask[..., Any]] = []
+        self._entries: list[CronEntry] = []
+        self._included: list[Router] = []
+
+    def _make_home(self, prefix: str, options: TaskOptions) -> Home:
+        if prefix:
+            check_name("prefix", prefix)
+        DEFAULTS.override(options)
+        return Home(prefix, options)
+
+    @property
+    def tasks(self) -> Mapping[str, TypedTask[..., Any]]:
+        """All tasks that are declared here or in included routers, by type."""
+        return {task.type: task for task in self._all_tasks()}
+
+    # -- declaring --------------------------------------------------------------------------------------
+
+    @overload
+    def task(  # type: ignore[overload-overlap]  # the first that fits counts
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> PlainTask[P, R]: ...
+    @overload
+    def task(
+        self,
+        /,
+        *,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        executor: Executor | None = None,
+        **options: Unpack[CallOptions],
+    ) -> TaskDecorator: ...
+    def task(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        executor: Executor | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any:
+        """Make a typed task of the decorated function; with or without parentheses.
+
+        `name`: its type, after the prefix; left out, the name of the function. `aliases`: types that it had
+        before, in full: workers take them as well. `executor`: of a plain function: "thread", or "process"
+        for what needs a processor of its own or must be killed at its timeout. Options: those of a task, and
+        `wait`, `headers`.
+
+        Raises: InvalidOptionError: an option, or a parameter that JSON cannot hold, or a type in use.
+        """
+        names = sys._getframe(1).f_locals
+        make = partial(
+            self._declare, names=names, name=name, aliases=aliases, executor=executor, options=options
+        )
+        return make if function is None else make(function)
+
+    def cron(
+        self,
+        spec: str,
+        *,
+        timezone: str | None = None,
+        missed: Missed | None = None,
+        name: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> CronDecorator:
+        """Enqueue the decorated function, or task, at each time of a spec, by `app.scheduler()`.
+
+        It must be callable without arguments. `timezone`, `missed`: see Scheduler. `name`, options: as for
+        `task`, of a function that is no task yet.
+
+        Raises: InvalidOptionError.
+        """
+        entry: EntryOptions = {}
+        if timezone is not None:
+            load_zone("timezone", timezone)
+            entry["timezone"] = timezone
+        if missed is not None:
+            entry["missed"] = check_missed(missed)
+        parse(spec, timezone or "UTC")
+        names = sys._getframe(1).f_locals
+
+        def decorate(given: Any) -> Any:
+            if isinstance(given, TypedTask):
+                task = given.options(**options)
+            else:
+                task = given = self._declare(given, names=names, name=name, options=options)
+            try:
+                task.task()
+            except PayloadError as error:
+                raise InvalidOptionError(
+                    "cron", task.type, f"a task that needs no arguments: {error.problem}"
+                ) from None
+            self._entries.append(CronEntry(spec, task, entry))
+            return given
+
+        return cast(CronDecorator, decorate)
+
+    @overload
+    def remote(
+        self, name: str, *, payload: type[T], result: type[R], **options: Unpack[CallOptions]
+    ) -> TypedTask[[T], R]: ...
+    @overload
+    def remote(
+        self, name: str, *, payload: type[T], **options: Unpack[CallOptions]
+    ) -> TypedTask[[T], Any]: ...
+    @overload
+    def remote(
+        self, name: str, *, result: type[R], **options: Unpack[CallOptions]
+    ) -> TypedTask[[Any], R]: ...
+    @overload
+    def remote(self, name: str, **options: Unpack[CallOptions]) -> TypedTask[[Any], Any]: ...
+    def remote(
+        self, name: str, *, payload: Any = Any, result: Any = Any, **options: Unpack[CallOptions]
+    ) -> TypedTask[..., Any]:
+        """Name a task whose handler is elsewhere, in Go perhaps, to enqueue it as if it were here.
+
+        `name`: its type, in full. `payload`: what is passed, and becomes the payload as it is: a model,
+        usually. `result`: what its handler writes, as JSON; other bytes are returned as they are.
+
+        Raises: InvalidOptionError.
+        """
+        signature = Signature.remote(payload, result)
+        declaration = Declaration(
+            check_name("name", name), self._home, function=None, signature=lambda: signature
+        )
+        return RemoteTask(declaration, options)
+
+    def include(self, router: Router) -> None:
+        """Take in the tasks of a router, behind the prefix and with the defaults of this one.
+
+        What the router declares later belongs here, too.
+
+        Raises: InvalidOptionError: it is included already, or has a type that is in use here.
+        """
+        if not _can_be_included(router) or router is self:
+            raise InvalidOptionError("router", router, "a router that nobody has included yet, and no app")
+        router._home.parent = self._home
+        try:
+            _check_unique([*self._all_tasks(), *router._all_tasks()])
+        except InvalidOptionError:
+            router._home.parent = None
+            raise
+        self._included.append(router)
+
+    def _declare(
+        self,
+        function: Callable[..., Any],
+        *,
+        names: Mapping[str, Any],
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        executor: Executor | None = None,
+        options: CallOptions,
+    ) -> TypedTask[..., Any]:
+        if not inspect.isroutine(function):
+            raise InvalidOptionError("task", function, "a function")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise InvalidOptionError("task", function, "a function that does not yield")
+        is_async = inspect.iscoroutinefunction(function)
+        if executor is not None and (is_async or executor not in EXECUTORS):
+            raise InvalidOptionError("executor", executor, '"thread" or "process", for plain functions')
+        if executor == "process":
+            Place.of(function)
+        if isinstance(aliases, str):
+            raise InvalidOptionError("aliases", aliases, "a list of types")
+        declaration = Declaration(
+            check_name("name", function.__name__ if name is None else name),
+            self._home,
+            function=function,
+            signature=partial(Signature.of, function, names),
+            aliases=aliases,
+            executor=executor,
+        )
+        task: TypedTask[..., Any] = (AsyncTask if is_async else PlainTask)(declaration, options)
+        _check_unique([*self._all_tasks(), task])
+        declaration.read_early()
+        self._tasks.append(task)
+        return task
+
+    # -- for the app ------------------------------------------------------------------------------------
+
+    def _all_tasks(self) -> Iterator[TypedTask[..., Any]]:
+        yield from self._tasks
+        for router in self._included:
+            yield from router._all_tasks()
+
+    def _all_entries(self) -> Iterator[CronEntry]:
+        yield from self._entries
+        for router in self._included:
+            yield from router._all_entries()
+
+
+def _can_be_included(router: object) -> bool:
+    return isinstance(router, Router) and not router._home.is_root and router._home.parent is None
+
+
+def _check_unique(tasks: Sequence[TypedTask[..., Any]]) -> None:
+    seen: set[str] = set()
+    for task in tasks:
+        for task_type in (task.type, *task.declaration.aliases):
+            if task_type in seen:
+                raise InvalidOptionError("name", task_type, "each type once in an app")
+            seen.add(task_type)

@@ -1,0 +1,210 @@
+"""TypedTask: a function with a type name. Makes core Tasks of calls; sends them through the app's client."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from copy import copy
+from typing import Any, Final, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, Unpack
+
+from asynq_py.app.connections import Connections
+from asynq_py.app.handle import TaskHandle
+from asynq_py.app.home import Home, merged
+from asynq_py.app.signature import Signature
+from asynq_py.errors import AsynqError, EnqueueError, InvalidOptionError
+from asynq_py.info import TaskInfo
+from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
+from asynq_py.task import Task
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Executor: TypeAlias = Literal["thread", "process"]
+
+RESULT_KEPT: Final = 300  # seconds, for who asks to wait and does not say how long
+
+
+class CallOptions(TaskOptions, total=False):
+    """What may be said about a typed task, in its decorator or by `options()`."""
+
+    wait: bool
+    """Somebody will wait for the result: keep it for five minutes, unless `retention` says how long."""
+    headers: Mapping[str, str] | None
+    """Text by name; metadata that handlers can read."""
+
+
+class Declaration:
+    """What tasks that differ in options only have in common. `type_name`: without the prefix of its home."""
+
+    def __init__(
+        self,
+        type_name: str,
+        home: Home,
+        *,
+        function: Callable[..., Any] | None,
+        signature: Callable[[], Signature],
+        aliases: Sequence[str] = (),
+        executor: Executor | None = None,
+    ) -> None:
+        self.type_name = type_name
+        self.home = home
+        self.function = function
+        self.aliases = tuple(check_name("aliases", alias) for alias in aliases)
+        self.executor = executor
+        self._read = signature
+        self._signature: Signature | None = None
+
+    @property
+    def type(self) -> str:
+        return self.home.prefix + self.type_name if self.function is not None else self.type_name
+
+    def read_early(self) -> None:
+        """Read the annotations now, if they mean something by now; else they are read when needed."""
+        with contextlib.suppress(NameError):
+            self._signature = signature = self._read()
+            self._read = lambda: signature  # lets go of the names it was read with
+
+    @property
+    def signature(self) -> Signature:
+        if self._signature is None:
+            try:
+                self._signature = self._read()
+            except NameError as error:
+                raise InvalidOptionError("task", self.type_name, f"annotations that exist: {error}") from None
+        return self._signature
+
+
+class TypedTask(Generic[P, R]):
+    """A task with the parameters and the result of a function. Made by decorators of an App or a Router.
+
+    Its options are, the later the stronger: those of the app and its routers, of the decorator, and of
+    `options()`.
+    """
+
+    __name__: str
+
+    def __init__(self, declaration: Declaration, options: CallOptions) -> None:
+        self.__name__ = declaration.type_name
+        self._declaration = declaration
+        self._wait = False
+        self._headers: dict[str, str] = {}
+        self._options: TaskOptions = {}
+        self._apply(options)
+        if declaration.function is not None:
+            functools.update_wrapper(self, declaration.function)  # type: ignore[arg-type]  # not callable yet
+
+    @property
+    def type(self) -> str:
+        """The name by which Redis and other languages know it."""
+        return self._declaration.type
+
+    @property
+    def declaration(self) -> Declaration:
+        return self._declaration
+
+    def options(self, **options: Unpack[CallOptions]) -> Self:
+        """Make the same task with other options; this one stays as it is. Raises: InvalidOptionError."""
+        other = copy(self)
+        other._apply(options)
+        return other
+
+    def task(self, *args: P.args, **kwargs: P.kwargs) -> Task:
+        """Make a core Task of a call: for batches, schedulers, a SyncClient. Raises: PayloadError."""
+        payload = self._declaration.signature.dump(self.type, args, kwargs)
+        given = merged(self._declaration.home.options, self._options)
+        if self._wait and not given.get("retention"):
+            given = merged(given, {"retention": RESULT_KEPT})
+        return Task(self.type, payload, headers=self._headers or None, **given)
+
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskHandle[R]:
+        """Store a call as a task. When this returns, Redis has it.
+
+        Raises: PayloadError: the arguments do not fit, and nothing was sent. Else as Client.enqueue.
+        """
+        connections = self._declaration.home.connections()
+        info = await connections.client.enqueue(self.task(*args, **kwargs))
+        return self._of(connections, info)
+
+    async def enqueue_many(self, tasks: Iterable[Task]) -> list[TaskHandle[R] | EnqueueError]:
+        """Store many calls, made by `task()`, in few round trips; answers in order, one bad task fails alone.
+
+        Raises: as Client.enqueue_many.
+        """
+        connections = self._declaration.home.connections()
+        answers = await connections.client.enqueue_many(tasks)
+        return [
+            answer if isinstance(answer, EnqueueError) else self._of(connections, answer)
+            for answer in answers
+        ]
+
+    def handle(self, task_id: str, queue: str | None = None) -> TaskHandle[R]:
+        """Take up a task that was enqueued before. `queue`: left out, that of this task."""
+        return TaskHandle(
+            self._declaration.home.connections(),
+            self._declaration.signature,
+            task_id=check_name("task_id", task_id),
+            queue=self.checked_options().queue if queue is None else check_name("queue", queue),
+            task_type=self.type,
+            keeps_result=True,  # so far as we know
+        )
+
+    def checked_options(self) -> Options:
+        """What it is enqueued with, so far."""
+        return DEFAULTS.override(merged(self._declaration.home.options, self._options))
+
+    def _of(self, connections: Connections, info: TaskInfo) -> TaskHandle[R]:
+        return handle_of(connections, self._declaration.signature, info)
+
+    def _apply(self, options: CallOptions) -> None:
+        given = dict(options)
+        wait = given.pop("wait", self._wait)
+        if not isinstance(wait, bool):
+            raise InvalidOptionError("wait", wait, "True or False")
+        headers = given.pop("headers", None)
+        self._headers = {**self._headers, **Task("headers", headers=headers).headers}  # type: ignore[arg-type]
+        self._wait = wait
+        DEFAULTS.override(given)
+        self._options = merged(self._options, given)  # type: ignore[arg-type]  # checked in the line above
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.type}>"
+
+
+class AsyncTask(TypedTask[P, R]):
+    """Of a coroutine function."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Run it here and now, without any queue."""
+        function: Callable[P, Coroutine[Any, Any, R]] = _function(self)
+        return function(*args, **kwargs)
+
+
+class PlainTask(TypedTask[P, R]):
+    """Of a plain function, which workers run in a thread or a process."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run it here and now, without any queue."""
+        function: Callable[P, R] = _function(self)
+        return function(*args, **kwargs)
+
+
+class RemoteTask(TypedTask[P, R]):
+    """Handled elsewhere, by a program in Go perhaps, so it cannot be called here."""
+
+
+def _function(task: TypedTask[..., Any]) -> Callable[..., Any]:
+    if task.declaration.function is None:
+        raise AsynqError(f"task {task.type!r} has no function here")
+    return task.declaration.function
+
+
+def handle_of(connections: Connections, signature: Signature, info: TaskInfo) -> TaskHandle[Any]:
+    return TaskHandle(
+        connections,
+        signature,
+        task_id=info.id,
+        queue=info.queue,
+        task_type=info.type,
+        keeps_result=info.retention > 0,
+    )

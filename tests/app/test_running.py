@@ -1,0 +1,163 @@
+"""Workers check what they are given: what does not fit is put aside with a reason, what is unknown waits."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asynq_py import ActiveTask, App, Client, Inspector, ServeMux, Server, Task, TaskInfo, TaskState
+from tests.app import places
+from tests.app.test_app import serving
+from tests.eventually import eventually
+
+
+async def state_of(inspector: Inspector, info: TaskInfo, state: TaskState) -> TaskInfo:
+    return await eventually(
+        lambda: inspector.task_info(info.queue, info.id), lambda seen: seen.state is state
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "problem"),
+    [
+        (b'{"n":"secret"}', "n: expected int, got str"),
+        (b'{"n":1,"colour":"red"}', "colour: there is no such argument; it takes n"),
+        (b"{}", "n: missing"),
+        (b"", "n: missing"),
+        (b"\xff", "the payload is no JSON"),
+    ],
+)
+async def test_a_payload_that_does_not_fit_is_archived_at_once(
+    redis_url: str, client: Client, payload: bytes, problem: str
+) -> None:
+    app = App(redis_url)
+
+    @app.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    info = await client.enqueue(Task("double", payload))
+    async with app, serving(app):
+        seen = await state_of(app.inspector, info, TaskState.ARCHIVED)
+    assert seen.last_error == f"the payload does not fit: double: {problem}"
+    assert seen.retried == 0
+
+
+async def test_an_error_of_the_function_itself_is_retried(redis_url: str) -> None:
+    app = App(redis_url, retention=60)
+    tries = []
+
+    @app.task
+    async def flaky() -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise TypeError("its own")
+        return "done"
+
+    async with app, serving(app):
+        handle = await flaky.enqueue()
+        assert await handle.result(timeout=10) == "done"
+        assert (await handle.info()).retried == 2
+
+
+async def test_a_result_that_does_not_fit_is_told(redis_url: str) -> None:
+    app = App(redis_url)
+
+    @app.task
+    async def lie() -> int:
+        return "three"  # type: ignore[return-value]  # that is the point
+
+    async with app, serving(app):
+        kept = await (await lie.options(retention=60).enqueue()).info()
+        seen = await state_of(app.inspector, kept, TaskState.ARCHIVED)
+        await lie.enqueue()  # without retention nobody looks at it
+        assert seen.last_error == "the result does not fit: lie: return: expected int, got str"
+        await eventually(lambda: app.inspector.queue_info("default"), lambda queue: queue.size == 1)
+
+
+async def test_a_task_of_an_old_name_runs(redis_url: str, client: Client) -> None:
+    app = App(redis_url, prefix="new")
+
+    @app.task(aliases=["old:double"])
+    async def double(n: int) -> int:
+        return 2 * n
+
+    info = await client.enqueue(Task("old:double", {"n": 4}), retention=60)
+    async with app, serving(app):
+        assert await double.handle(info.id).result(timeout=10) == 8
+
+
+@pytest.mark.parametrize("task_type", ["unknown", "double_or_nothing"])
+async def test_a_task_of_an_unknown_type_waits_and_is_reported(
+    redis_url: str, client: Client, caplog: pytest.LogCaptureFixture, task_type: str
+) -> None:
+    app = App(redis_url)
+
+    @app.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    info = await client.enqueue(Task(task_type, {"n": 4}), max_retry=0)
+    async with app, serving(app):
+        seen = await state_of(app.inspector, info, TaskState.RETRY)
+        assert seen.retried == 0
+        assert seen.last_error is not None
+        assert f"parked: no task of the app has the type {task_type!r}" in seen.last_error
+        assert seen.next_process_at is not None
+        assert 30 < (seen.next_process_at - datetime.now(UTC)).total_seconds() <= 61
+    assert f"no task of this app has the type {task_type!r}" in caplog.text
+
+
+async def test_typed_tasks_stand_beside_other_handlers(redis_url: str) -> None:
+    app = App(redis_url, retention=60)
+
+    @app.task
+    async def double(n: int) -> int:
+        return 2 * n
+
+    mux: ServeMux = app.mux()
+
+    @mux.handler("core:")
+    async def core(task: ActiveTask) -> None:
+        await task.write_result(task.payload)
+
+    async with app, Server(redis_url, mux):
+        assert await (await double.enqueue(4)).result(timeout=10) == 8
+        info = await app.client.enqueue(Task("core:t", [1]), retention=60)
+        seen = await state_of(app.inspector, info, TaskState.COMPLETED)
+    assert seen.result == b"[1]"
+
+
+async def test_a_plain_function_runs_in_a_thread(redis_url: str) -> None:
+    app = App(redis_url, retention=60)
+
+    @app.task(executor="thread")
+    def where() -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    async with app, serving(app):
+        assert await (await where.enqueue()).result(timeout=10) is False
+
+
+async def test_a_function_in_a_process_is_killed_at_its_timeout(redis_url: str, tmp_path: Path) -> None:
+    app = App(redis_url, retention=60)
+    spin = app.task(executor="process", timeout=3, max_retry=0)(_function(places.spin))
+    later = app.task(executor="process")(_function(places.later))
+    started = tmp_path / "pid"
+
+    async with app, serving(app):
+        handle = await spin.enqueue(str(started))
+        seen = await state_of(app.inspector, await handle.info(), TaskState.ARCHIVED)
+        assert seen.last_error == "TimeoutError: not done within 3 s"
+        at = datetime(2026, 1, 2, tzinfo=UTC)
+        assert await (await later.enqueue(at, 3)).result(timeout=30) == at.replace(day=5)
+    pid = int(started.read_text("ascii"))
+    assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text("ascii")
+
+
+def _function(task: Any) -> Any:
+    return task.declaration.function
