@@ -23,6 +23,7 @@ _HALF_MOVED: Final = "attempted to access a non local key"
 _DENIED: Final = frozenset(("NOAUTH", "WRONGPASS", "NOPERM"))
 # In a script it is told in words, other ones in Valkey.
 _DENIED_WITHIN: Final = ("The user executing the script can't", "ACL failure in script")
+_UNKNOWN: Final = ("unknown command", "unknown subcommand")  # old, or withheld by who runs it for us
 
 
 def code(error: RedisError) -> str:
@@ -54,3 +55,13 @@ def unreachable(place: object, error: BaseException) -> AsynqError:
         return BrokerError(f"Redis at {place} denies access: {error}")
     reason = "no answer in time" if isinstance(error, TimeoutError) else error
     return BrokerUnavailableError(f"Redis at {place} is not reachable: {reason}")
+
+
+def is_withheld(error: AsynqError) -> bool:
+    """Did Redis refuse because this user may not do that, or because this server has no such command?"""
+    cause = error.__cause__
+    if not isinstance(cause, RedisError):
+        return False
+    text = str(cause)
+    is_denied = code(cause) in _DENIED or any(words in text for words in _DENIED_WITHIN)
+    return is_denied or any(words in text.lower() for words in _UNKNOWN)

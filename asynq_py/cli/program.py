@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "server": "asynq_py.cli.server",
     "cron": "asynq_py.cli.cron",
     "metrics": "asynq_py.cli.metrics",
+    "doctor": "asynq_py.cli.doctor",
+    "health": "asynq_py.cli.health",
     "demo": "asynq_py.cli.demo.command",
     "completion": "asynq_py.cli.completion",
 }
