@@ -19,6 +19,24 @@ def test_quickstart_needs_no_server() -> None:
     assert run("quickstart.py", None) == ["welcome, user 42"]
 
 
+def test_typed_tasks(redis_url: str) -> None:
+    assert run("typed_tasks.py", redis_url) == ["welcome, user 42"]
+
+
+def test_typed_tour(redis_url: str) -> None:
+    mismatch = "send_welcome: user_id: expected int, got str"
+    assert run("typed_tour.py", redis_url) == [
+        "hi, user 42",
+        "image:resize Image(path='cat.png@100', taken_at=datetime.datetime(2026, 1, 31, 0, 0, "
+        "tzinfo=datetime.timezone.utc))",
+        "scheduled True",
+        "['TaskHandle', 'TaskHandle']",
+        f"refused: {mismatch}",
+        f"archived: the payload does not fit: {mismatch}",
+        "without any queue: hello, user 7",
+    ]
+
+
 def test_embedding(redis_url: str) -> None:
     assert run("embedding.py", redis_url) == [
         "POST /pictures: 202",
