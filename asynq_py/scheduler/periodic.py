@@ -18,8 +18,10 @@ from asynq_py.options import Duration, check_seconds
 from asynq_py.scheduler.entry import EntryOptions, Missed, build, identity
 from asynq_py.scheduler.scheduler import Scheduler, SchedulerOptions
 from asynq_py.task import Task
+from asynq_py.tracebacks import writable
 
 logger = logging.getLogger(__name__)
+logger.addFilter(writable)
 
 SYNC_INTERVAL: Final = 180.0  # seconds, as in Go
 _ERRORS = (Exception, SystemExit, KeyboardInterrupt)  # the latter two would end the whole process

@@ -27,12 +27,14 @@ from asynq_py.outage import Outage
 from asynq_py.scheduler.entry import Entry, Firing
 from asynq_py.task import Task
 from asynq_py.task_ids import TaskIDs
+from asynq_py.tracebacks import writable
 from asynq_py.wire import limits
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import SchedulerEnqueueEvent, decode_task, encode, set_instant
 from asynq_py.wire.state import TaskState
 
 logger = logging.getLogger(__name__)
+logger.addFilter(writable)
 
 BeforeEnqueue: TypeAlias = "Callable[[Task], Awaitable[None] | None]"
 AfterEnqueue: TypeAlias = "Callable[[Task, TaskInfo | None, AsynqError | None], Awaitable[None] | None]"

@@ -26,10 +26,12 @@ from asynq_py.server.each import each
 from asynq_py.server.outage import Backoff, Outage, every
 from asynq_py.server.threads import Threads
 from asynq_py.task import Task
+from asynq_py.tracebacks import writable
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import TaskMessage, decode_task, failed, stand_in
 
 logger = logging.getLogger(__name__)
+logger.addFilter(writable)
 
 LOOK: Final = 1.0  # seconds between looks for groups that are due
 AT_ONCE: Final = 3  # sets aggregated at the same time, as in Go

@@ -8,9 +8,11 @@ from asynq_py.active_task import ActiveTask
 from asynq_py.errors import RevokeTask
 from asynq_py.server import outcome
 from asynq_py.server.outcome import Outcome
+from asynq_py.tracebacks import writable
 from asynq_py.wire import limits
 
 logger = logging.getLogger(__name__)
+logger.addFilter(writable)
 
 LONGEST = 500  # characters of an error's text
 

@@ -9,8 +9,10 @@ from asynq_py.active_task import ActiveTask
 from asynq_py.retry import default_retry_delay
 from asynq_py.server.config import ServerConfig
 from asynq_py.server.outcome import Rules
+from asynq_py.tracebacks import writable
 
 logger = logging.getLogger(__name__)
+logger.addFilter(writable)
 
 _ERRORS = (Exception, SystemExit, KeyboardInterrupt)  # the latter two would end the whole process
 

@@ -10,8 +10,10 @@ import anyio
 from asynq_py.broker.broker import Broker
 from asynq_py.errors import AsynqError
 from asynq_py.server.config import HealthCheck
+from asynq_py.tracebacks import writable
 
 logger = logging.getLogger(__name__)
+logger.addFilter(writable)
 
 
 class HealthChecker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -173,3 +174,28 @@ async def test_the_text_of_an_error_is_one_short_line_that_no_terminal_obeys(
     assert line.exc_info is None
     assert line.getMessage().isprintable()
     assert len(line.getMessage()) < 1000
+
+
+async def test_an_error_whose_text_utf_8_cannot_hold_is_logged_all_the_same(
+    redis: Redis, client: Client, redis_url: str, tmp_path: Path
+) -> None:
+    async def handler(task: ActiveTask) -> None:
+        raise ValueError("a \udc80") from KeyError("b \ud800")
+
+    def error_handler(task: ActiveTask, error: BaseException) -> None:
+        raise TypeError("c \udc80")
+
+    log = logging.FileHandler(tmp_path / "log", encoding="utf-8")
+    logging.getLogger("asynq_py").addHandler(log)
+    try:
+        await enqueue(client)
+        async with Server(redis_url, handler, error_handler=error_handler, **ENDS_AT_ONCE):
+            await books_become(redis, Books(retry={ID}, processed=1, failed=1), queue=QUEUE)
+    finally:
+        logging.getLogger("asynq_py").removeHandler(log)
+        log.close()
+
+    text = (tmp_path / "log").read_text("utf-8")
+    for line in ("failed <", "ValueError: a \\udc80", "the error handler failed on", "TypeError: c \\udc80"):
+        assert line in text
+    assert "Traceback" in text
