@@ -30,9 +30,10 @@ async def make_thumbnail(task: ActiveTask) -> None:
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncGenerator[None]:
     # Left in the opposite order: first the server, which lets running tasks end, then what they may use.
-    async with Client() as client, Inspector() as inspector, Server(None, mux, concurrency=20):
+    async with Client() as client, Inspector() as inspector, Server(None, mux, concurrency=20) as server:
         app.state.client = client
         app.state.inspector = inspector
+        app.state.server = server
         yield
 
 
@@ -52,10 +53,17 @@ async def status(request: Request) -> JSONResponse:
     return JSONResponse({"state": info.state, "result": info.result.decode() if info.result else None})
 
 
+async def health(request: Request) -> JSONResponse:
+    """Fail when the server has ended by itself, so that this process is started again."""
+    server: Server = request.app.state.server
+    return JSONResponse({"server": server.state}, status_code=503 if server.state == "closed" else 200)
+
+
 app = Starlette(
     routes=[
         Route("/pictures", upload, methods=["POST"]),
         Route("/tasks/{task}", status),
+        Route("/health", health),
     ],
     lifespan=lifespan,
 )

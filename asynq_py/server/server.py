@@ -19,8 +19,10 @@ from asynq_py.server.config import ServerConfig, ServerOptions
 from asynq_py.server.last_resort import see_that_the_process_ends
 from asynq_py.server.parts import Parts, assemble
 from asynq_py.signals import signals
+from asynq_py.tracebacks import writable
 
 logger = logging.getLogger(__name__)
+logger.addFilter(writable)
 
 
 class ServerState(StrEnum):
@@ -39,8 +41,8 @@ class Server:
     `handler`: a function of one ActiveTask, or a ServeMux.
     Options: see ServerOptions.
 
-    Either `await serve()` in a process of its own, or `async with server:` inside an application. A server
-    is used once.
+    Either `await serve()` in a process of its own, or `async with server:` inside an application; there
+    `wait_closed()` tells should it fail. A server is used once.
 
     Raises: InvalidOptionError.
     """
@@ -54,6 +56,7 @@ class Server:
         self._parts: Parts | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self._failure: Exception | None = None
 
     @property
     def state(self) -> ServerState:
@@ -99,11 +102,12 @@ class Server:
     async def start(self) -> None:
         """Work in the background of this event loop, without touching signals.
 
-        Does not wait for Redis. Raises: ServerStateError: started before.
+        Does not wait for Redis. Should the server fail later, this is logged at once, and told by
+        `wait_closed()` and `shutdown()`. Raises: ServerStateError: started before.
         """
         parts = self._activate()
         # a bare task, as there is no block to hold it: shutdown() awaits it
-        self._task = asyncio.create_task(self._run(parts), name="asynq-py server")
+        self._task = asyncio.create_task(self._run_unattended(parts), name="asynq-py server")
 
     def stop(self) -> None:
         """Fetch no more; running tasks go on. Has no effect unless the server is active."""
@@ -128,6 +132,17 @@ class Server:
                     raise
         elif self._state is not ServerState.NEW:
             await self._ended.wait()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has ended, by `shutdown()` or of its own. Does not end it.
+
+        Raises what made the server fail, if it did. ServerStateError: not started.
+        """
+        if self._state is ServerState.NEW:
+            raise ServerStateError(f"the server is {self._state}")
+        await self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def ping(self) -> None:
         """Ask Redis for an answer.
@@ -179,6 +194,13 @@ class Server:
             else:
                 os._exit(128 + number)
 
+    async def _run_unattended(self, parts: Parts) -> None:
+        try:
+            await self._run(parts)
+        except Exception as error:  # nobody may be waiting for it
+            logger.error("the server has failed: %r", error, exc_info=error)
+            raise
+
     async def _run(self, parts: Parts) -> None:
         try:
             await self._check_access(parts)
@@ -193,6 +215,9 @@ class Server:
                 await parts.processor.run()
             if parts.slots.failure is not None:
                 raise parts.slots.failure
+        except Exception as error:
+            self._failure = error
+            raise
         finally:
             self._state = ServerState.CLOSED
             with anyio.CancelScope(shield=True):

@@ -34,3 +34,8 @@ async def test_requests_enqueue_and_the_same_process_works(embedding: ModuleType
             results.add(seen["result"])
         assert results == {f"small-{n}.png" for n in range(20)}
         assert (await web.get("/tasks/unheard-of")).status_code == 404
+
+        healthy = await web.get("/health")
+        assert (healthy.status_code, healthy.json()) == (200, {"server": "active"})
+        await app.state.server.shutdown()
+        assert (await web.get("/health")).status_code == 503

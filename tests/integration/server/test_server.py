@@ -21,6 +21,7 @@ from asynq_py import (
     ServerStateError,
     Task,
 )
+from asynq_py.server.forwarder import Forwarder
 from tests.books import Books, books, books_become
 from tests.eventually import eventually
 from tests.integration.server.conftest import LoginWith
@@ -297,3 +298,53 @@ async def test_a_replaced_server_differs_only_in_what_was_said(
 def test_what_cannot_be_said_of_a_server_cannot_replace_anything() -> None:
     with pytest.raises(InvalidOptionError, match="concurrency"):
         Server(None, nothing).replace(concurrency=0)
+
+
+async def test_a_server_in_the_background_that_fails_says_so_at_once(
+    login_with: LoginWith, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(await login_with("-@all"), nothing)
+    await server.start()
+    async with asyncio.timeout(20):
+        with pytest.raises(BrokerError):
+            await server.wait_closed()
+
+    assert server.state is ServerState.CLOSED
+    (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert said.getMessage().startswith("the server has failed: BrokerError(")
+    assert said.exc_info
+    for wait in (server.wait_closed, server.shutdown):  # it is told as often as somebody asks
+        with pytest.raises(BrokerError):
+            await wait()
+
+
+async def test_a_bug_in_a_part_of_the_server_is_told_at_once(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(self: Forwarder) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Forwarder, "run", fail)
+    server = Server(redis_url, nothing)
+    await server.start()
+    async with asyncio.timeout(20):
+        with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+            await server.wait_closed()
+        assert "the server has failed" in caplog.text
+        with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+            await server.shutdown()
+
+
+async def test_to_wait_for_the_end_of_a_server_does_not_end_it(redis_url: str) -> None:
+    server = Server(redis_url, nothing)
+    with pytest.raises(ServerStateError, match="new"):
+        await server.wait_closed()
+    async with server, asyncio.timeout(20):
+        waiting = [asyncio.create_task(server.wait_closed()) for _ in range(2)]
+        await server.ping()
+        waiting[0].cancel()
+        await asyncio.wait(waiting[:1])
+        await server.ping()
+        assert (server.state, waiting[1].done()) == (ServerState.ACTIVE, False)
+    await waiting[1]
+    await server.wait_closed()
