@@ -10,6 +10,7 @@ import anyio.to_thread
 from redis.asyncio.connection import AbstractConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
 
 from asynq_py.connection.config import CONNECT_TIMEOUT, TIMEOUT
 from asynq_py.embedded import EmbeddedServer
@@ -56,6 +57,27 @@ _OURS: Final[Mapping[str, Any]] = {
 _OF_THE_USER: Final = frozenset({"username", "password", "credential_provider", "db"})
 
 
+# The files of TLS: what the driver calls them → what RedisConfig does.
+TLS_FILES: Final[Mapping[str, str]] = {
+    "ssl_ca_certs": "tls_ca_file",
+    "ssl_certfile": "tls_cert_file",
+    "ssl_keyfile": "tls_key_file",
+}
+
+
+def unreadable_file(settings: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """The first file of TLS that cannot be read: driver's setting, path, reason. The driver tells no path."""
+    for name in TLS_FILES:
+        path = settings.get(name)
+        if path is not None:
+            try:
+                with open(path, "rb"):
+                    pass
+            except (OSError, ValueError) as error:
+                return name, str(path), getattr(error, "strerror", None) or str(error)
+    return None
+
+
 class Node:
     """One server, by TCP or socket file. `kind`, `settings`: of the driver's connections to it."""
 
@@ -85,6 +107,10 @@ class Node:
         return True
 
     async def _open(self, settings: Mapping[str, Any], name: str | None) -> AbstractConnection:
+        unreadable = unreadable_file(settings)  # it was there once, but files come and go
+        if unreadable is not None:
+            setting, path, reason = unreadable
+            raise NoConnection(f"{setting}={path!r} ({TLS_FILES[setting]}) cannot be read: {reason}")
         connection = self._kind(**{**settings, **_OURS, "retry": Retry(NoBackoff(), 0), "client_name": name})
         try:
             await connection.connect()

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -21,7 +22,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool
 
 from asynq_py.connection.cluster import Cluster
 from asynq_py.connection.config import RedisConfig
-from asynq_py.connection.node import Address, EmbeddedNode, Node
+from asynq_py.connection.node import TLS_FILES, Address, EmbeddedNode, Node, unreadable_file
 from asynq_py.connection.sentinel import Sentinels
 from asynq_py.errors import InvalidOptionError
 
@@ -134,6 +135,7 @@ def _node(scheme: str, driver_scheme: str, rest: str) -> Node:
             "redis", f"{scheme}://…?{unknown[0]}=…", f"one of {sorted(_URL_SETTINGS[driver_scheme])}"
         )
     _check_url(rest, scheme, settings)
+    _check_files(settings)
     return Node(kind, settings)
 
 
@@ -189,6 +191,14 @@ def _check_url(rest: str, scheme: str, settings: Mapping[str, Any]) -> None:
         raise InvalidOptionError("redis", f"{scheme}://…", allowed)
 
 
+def _check_files(settings: Mapping[str, Any], names: Mapping[str, str] = MappingProxyType({})) -> None:
+    """`names`: what the user calls the driver's settings. Raises: InvalidOptionError."""
+    unreadable = unreadable_file(settings)
+    if unreadable is not None:
+        name, path, reason = unreadable
+        raise InvalidOptionError(names.get(name, name), path, f"a file that can be read: {reason}")
+
+
 def _embedded_path(path: str) -> Path | None:
     if (path and not path.startswith("/")) or re.search("[?#]|%00", path):
         raise InvalidOptionError("redis", "embedded://…", "embedded:// or embedded:///path/to/directory")
@@ -212,13 +222,10 @@ def _from_config(config: RedisConfig) -> Where:
     kind: type[AbstractConnection] = Connection
     if config.tls:
         kind = SSLConnection
-        files = {
-            "ssl_ca_certs": config.tls_ca_file,
-            "ssl_certfile": config.tls_cert_file,
-            "ssl_keyfile": config.tls_key_file,
-        }
+        files = {name: getattr(config, option) for name, option in TLS_FILES.items()}
         settings |= {name: os.fspath(path) for name, path in files.items() if path is not None}
         settings["ssl_check_hostname"] = config.tls_check_hostname
+        _check_files(settings, TLS_FILES)
     node = Node(kind, settings)
     if config.cluster_nodes:
         return Cluster([Address(*pair) for pair in config.cluster_nodes], node)
@@ -267,6 +274,7 @@ def _plain(kind: type[AbstractConnection]) -> type[AbstractConnection]:
 
 
 def _lent(kind: type[AbstractConnection], settings: Mapping[str, Any]) -> Node:
+    _check_files(settings)
     return Node(
         kind,
         {

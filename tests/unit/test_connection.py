@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.sentinel import Sentinel
 
-from asynq_py import Client, InvalidOptionError, RedisConfig
+from asynq_py import BrokerUnavailableError, Client, InvalidOptionError, RedisConfig
 from asynq_py.connection import Connector
 
 CANARY = "c4n4ry"
@@ -323,3 +324,42 @@ async def test_nothing_is_sent_twice_and_answers_stay_bytes_whoever_configured_i
     assert connection.retry_on_error == []
     assert connection.protocol == 2
     assert connection.encoder.decode_responses is False
+
+
+@pytest.fixture
+def pem(tmp_path: Path) -> Path:
+    path = tmp_path / "a.pem"
+    path.write_text("canary")
+    return path
+
+
+@pytest.mark.parametrize("setting", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+@pytest.mark.parametrize("scheme", ["rediss", "rediss-cluster", "rediss-sentinel"])
+def test_a_file_of_tls_that_cannot_be_read_is_named_by_option_and_path(
+    scheme: str, setting: str, pem: Path
+) -> None:
+    url = f"{scheme}://h?master=m&" if scheme == "rediss-sentinel" else f"{scheme}://h?"
+    Connector(f"{url}{setting}={pem}")
+    for path, reason in ((pem.with_name("b.pem"), "No such file"), (pem.parent, "Is a directory")):
+        with pytest.raises(InvalidOptionError, match=f"^{setting}='{path}' is not .*be read: {reason}"):
+            Connector(f"{url}{setting}={path}")
+
+
+@pytest.mark.parametrize("option", ["tls_ca_file", "tls_cert_file", "tls_key_file"])
+def test_a_file_of_tls_in_a_config_is_named_as_the_config_does(option: str, pem: Path) -> None:
+    files: dict[str, Any] = {option: pem.with_name("b.pem")}
+    with pytest.raises(InvalidOptionError, match=f"^{option}='{pem.parent}/b.pem' is not .*No such file"):
+        Connector(RedisConfig(tls=True, **files))
+    Connector(RedisConfig(tls=True, **{option: pem}))
+
+
+def test_a_file_of_tls_that_a_live_client_cannot_read_is_named(pem: Path) -> None:
+    with pytest.raises(InvalidOptionError, match=f"^ssl_keyfile='{pem.parent}' is not allowed"):
+        Connector(Redis(ssl=True, ssl_keyfile=str(pem.parent)))
+
+
+async def test_a_file_of_tls_that_has_gone_meanwhile_is_named(pem: Path) -> None:
+    async with Client(f"rediss://localhost:1?ssl_ca_certs={pem}") as client:
+        pem.unlink()
+        with pytest.raises(BrokerUnavailableError, match=f"ssl_ca_certs='{pem}' .* cannot be read: No such"):
+            await client.ping()
