@@ -27,8 +27,11 @@ logger = logging.getLogger(__name__)
 
 
 class Unwritten(NamedTuple):
+    """`maybe_written`: an earlier try to write it may have succeeded, although its answer was lost."""
+
     attempt: Attempt
     outcome: Outcome
+    maybe_written: bool = False
 
 
 class Syncer:
@@ -94,7 +97,7 @@ class Syncer:
             answers = await settle(self._broker, queue, [item.outcome for item in batch])
         except BrokerUnavailableError as error:
             self._outage.noticed(error)
-            self._keep(batch)
+            self._keep(batch, maybe_written=error.maybe_done)
             return False
         except BrokerError as error:
             await self._write_singly(queue, batch, error)
@@ -103,7 +106,7 @@ class Syncer:
         if not all(answers):
             for item, is_ours in zip(batch, answers, strict=True):
                 if not is_ours:
-                    logger.warning("%s was not written: the task is no longer ours", _described(item))
+                    _tell_not_ours(item)
         self._settled([item.attempt for item in batch])
         return True
 
@@ -116,11 +119,12 @@ class Syncer:
         for item in batch:
             await self._write(queue, [item])
 
-    def _keep(self, batch: list[Unwritten]) -> None:
+    def _keep(self, batch: list[Unwritten], *, maybe_written: bool) -> None:
         now = self._clock.monotonic()
         for item in batch:
             if item.attempt.valid_until >= now:
-                self.put(*item)
+                self._waiting.append(item._replace(maybe_written=item.maybe_written or maybe_written))
+                self._arrived.set()
             else:
                 logger.error("%s is given up: its lease has ended", _described(item))
                 self._settled([item.attempt])
@@ -142,6 +146,13 @@ def _batches(items: list[Unwritten], size: int) -> list[list[Unwritten]]:
         items.sort(key=lambda item: item.attempt.taken_at)  # first taken runs first again
     remaining = iter(items)
     return list(iter(lambda: list(islice(remaining, size)), []))
+
+
+def _tell_not_ours(item: Unwritten) -> None:
+    if item.maybe_written:
+        logger.info("%s had been written already, or the task is no longer ours", _described(item))
+    else:
+        logger.warning("%s was not written: the task is no longer ours", _described(item))
 
 
 def _described(item: Unwritten) -> str:

@@ -132,3 +132,48 @@ async def test_failures_are_written_again_and_counted_once_as_well(
         await client.enqueue(Task("t", task_id="a"))
         await books_become(redis, wanted)
     assert await books(redis) == wanted
+
+
+MAYBE = ("INFO", "had been written already, or the task is no longer ours")
+LOST = ("WARNING", "was not written: the task is no longer ours")
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        pytest.param([Cut()], MAYBE, id="answer lost"),
+        pytest.param([Cut(), Lose()], MAYBE, id="answer lost, then the request"),
+        pytest.param([], LOST, id="taken away"),
+    ],
+)
+async def test_an_outcome_that_may_have_been_written_before_is_not_told_as_lost(
+    proxy: Proxy,
+    redis: Redis,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    faults: list[Fault],
+    said: tuple[str, str],
+) -> None:
+    async def handler(task: ActiveTask) -> None:
+        if task.id != "a":
+            return
+        server.stop()  # the next script is the one that writes the outcome
+        for fault in faults:
+            proxy.inject(fault)
+        if not faults:
+            await redis.zrem(KEYS.lease, task.id)
+
+    async def told() -> list[tuple[str, str]]:
+        return [
+            (record.levelname, record.getMessage().partition(" in 'default' ")[2])
+            for record in caplog.records
+            if record.name == "asynq_py.server.syncer"
+        ]
+
+    caplog.set_level("INFO")
+    server = Server(proxy.url, handler, **QUIET)
+    async with server:
+        await client.enqueue(Task("t"))
+        await books_become(redis, Books(processed=1))  # Redis knows the scripts now
+        await client.enqueue(Task("t", task_id="a"))
+        assert await eventually(told) == [said]
