@@ -347,10 +347,11 @@ def test_a_file_of_tls_that_cannot_be_read_is_named_by_option_and_path(
 
 @pytest.mark.parametrize("option", ["tls_ca_file", "tls_cert_file", "tls_key_file"])
 def test_a_file_of_tls_in_a_config_is_named_as_the_config_does(option: str, pem: Path) -> None:
-    files: dict[str, Any] = {option: pem.with_name("b.pem")}
+    given: dict[str, Any] = {option: pem}
+    missing: dict[str, Any] = {option: pem.with_name("b.pem")}
     with pytest.raises(InvalidOptionError, match=f"^{option}='{pem.parent}/b.pem' is not .*No such file"):
-        Connector(RedisConfig(tls=True, **files))
-    Connector(RedisConfig(tls=True, **{option: pem}))
+        Connector(RedisConfig(tls=True, **missing))
+    Connector(RedisConfig(tls=True, **given))
 
 
 def test_a_file_of_tls_that_a_live_client_cannot_read_is_named(pem: Path) -> None:

@@ -189,7 +189,7 @@ async def test_an_error_whose_text_utf_8_cannot_hold_is_logged_all_the_same(
     logging.getLogger("asynq_py").addHandler(log)
     try:
         await enqueue(client)
-        async with Server(redis_url, handler, error_handler=error_handler, **ENDS_AT_ONCE):
+        async with Server(redis_url, handler, error_handler=error_handler, queues=[QUEUE]):
             await books_become(redis, Books(retry={ID}, processed=1, failed=1), queue=QUEUE)
     finally:
         logging.getLogger("asynq_py").removeHandler(log)
