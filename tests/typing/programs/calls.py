@@ -74,9 +74,7 @@ async def enqueue() -> None:
 
 
 async def call() -> None:
-    running = send_welcome(42)
-    assert_type(running, Coroutine[Any, Any, str])
-    await running
+    await assert_type(send_welcome(42), Coroutine[Any, Any, str])
     assert_type(await send_welcome(42), str)
     assert_type(resize("a"), bytes)
     assert_type(await report(), int)
