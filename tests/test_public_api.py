@@ -16,6 +16,7 @@ import pytest
 import asynq_py
 from asynq_py import (
     ActiveTask,
+    App,
     AsynqError,
     CancelReason,
     Client,
@@ -28,6 +29,7 @@ from asynq_py import (
     PeriodicTaskManager,
     QueueInfo,
     RedisConfig,
+    Router,
     Scheduler,
     SchedulerEntryInfo,
     SchedulerOptions,
@@ -37,8 +39,10 @@ from asynq_py import (
     ServerOptions,
     SyncClient,
     Task,
+    TaskHandle,
     TaskInfo,
     TaskOptions,
+    TypedTask,
 )
 from asynq_py.options import Options
 
@@ -82,7 +86,8 @@ def test_a_name_that_does_not_exist_is_an_error_as_in_any_module() -> None:
 
 
 def test_importing_the_package_alone_imports_no_library() -> None:
-    look = "import sys, asynq_py; print(*{'redis', 'google', 'anyio', 'asyncio'} & set(sys.modules))"
+    heavy = {"redis", "google", "anyio", "asyncio", "msgspec", "pydantic"}
+    look = f"import sys, asynq_py; print(*{heavy} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=30)
     assert (ended.stdout.strip(), ended.stderr) == ("", "")
 
@@ -135,6 +140,20 @@ def test_every_public_class_and_function_is_described() -> None:
         (PeriodicTask, "(spec, task, **options)"),
         (PeriodicTaskManager, "(redis, provider, *, sync_interval=180.0, **options)"),
         (PeriodicTaskManager.serve, "(self)"),
+        (App, "(redis=None, *, prefix='', **options)"),
+        (App.server, "(self, **config)"),
+        (App.scheduler, "(self, **options)"),
+        (App.enqueue_many, "(self, tasks)"),
+        (App.aclose, "(self)"),
+        (Router, "(prefix='', **options)"),
+        (Router.include, "(self, router)"),
+        (TypedTask.enqueue, "(self, *args, **kwargs)"),
+        (TypedTask.options, "(self, **options)"),
+        (TypedTask.task, "(self, *args, **kwargs)"),
+        (TaskHandle.result, "(self, timeout=None)"),
+        (TaskHandle.status, "(self)"),
+        (TaskHandle.info, "(self)"),
+        (TaskHandle.cancel, "(self)"),
         (Inspector.aclose, "(self)"),
         (Inspector.queues, "(self)"),
         (Inspector.queue_info, "(self, queue)"),
@@ -191,7 +210,7 @@ def test_the_sync_client_takes_what_the_client_takes_and_needs_no_await(name: st
     assert not inspect.iscoroutinefunction(ours)
 
 
-@pytest.mark.parametrize("kind", [Client, Inspector, Server, Scheduler, PeriodicTaskManager])
+@pytest.mark.parametrize("kind", [App, Client, Inspector, Server, Scheduler, PeriodicTaskManager])
 def test_what_holds_connections_is_an_async_context_manager(kind: type) -> None:
     assert inspect.iscoroutinefunction(kind.__aenter__)  # type: ignore[attr-defined]
     assert inspect.iscoroutinefunction(kind.__aexit__)  # type: ignore[attr-defined]

@@ -18,7 +18,9 @@ from asynq_py.cli.settings import common, settings_of
 
 AnyScheduler: TypeAlias = "asynq_py.Scheduler | asynq_py.PeriodicTaskManager"
 
-ALLOWED: Final = "a Scheduler, a PeriodicTaskManager, or a function without arguments that returns one"
+ALLOWED: Final = (
+    "a Scheduler, a PeriodicTaskManager, an App, or a function without arguments that returns one"
+)
 FILES: Final = (".toml", ".yaml", ".yml")
 
 
@@ -30,8 +32,8 @@ FILES: Final = (".toml", ".yaml", ".yml")
 def scheduler(context: click.Context, path: str, log_level: str) -> None:
     """Enqueue tasks when they are due.
 
-    OBJECT of MODULE is a Scheduler, a PeriodicTaskManager, or a function without arguments that returns one.
-    --redis, like the config file, counts where it names no Redis of its own.
+    OBJECT of MODULE is a Scheduler, a PeriodicTaskManager, an App, or a function without arguments that
+    returns one. --redis, like the config file, counts where it names no Redis of its own.
 
     FILE is a .toml or .yaml file that lists periodic tasks. It may be edited meanwhile.
     """
@@ -49,8 +51,10 @@ def _of_file(path: str, redis: str | None) -> AnyScheduler:
 
 def _of_module(path: str) -> AnyScheduler:
     found = loading.load(path)
-    if not isinstance(found, (asynq_py.Scheduler, asynq_py.PeriodicTaskManager)):
+    if not isinstance(found, (asynq_py.Scheduler, asynq_py.PeriodicTaskManager, asynq_py.App)):
         found = loading.called(found, path)
+    if isinstance(found, asynq_py.App):
+        found = found.scheduler()
     if not isinstance(found, (asynq_py.Scheduler, asynq_py.PeriodicTaskManager)):
         raise ConfigError(f"{path} is {type(found).__name__}, and not {ALLOWED}")
     return found

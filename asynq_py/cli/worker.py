@@ -20,7 +20,7 @@ from asynq_py.cli.logs import logging_option, set_up
 from asynq_py.cli.reload import serve_and_reload
 from asynq_py.cli.settings import common, settings_of
 
-ALLOWED: Final = "a Server, or a function without arguments that returns one"
+ALLOWED: Final = "a Server, an App, or a function without arguments that returns one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,10 @@ class Plan:
 def make_server(plan: Plan) -> asynq_py.Server:
     """Load the object and make its server. Raises: ConfigError."""
     found = loading.load(plan.path)
-    if not isinstance(found, asynq_py.Server):
+    if not isinstance(found, (asynq_py.Server, asynq_py.App)):
         found = loading.called(found, plan.path)
+    if isinstance(found, asynq_py.App):
+        found = found.server()
     if not isinstance(found, asynq_py.Server):
         raise ConfigError(f"{plan.path} is {type(found).__name__}, and not {ALLOWED}")
     set_up(plan.log_level)  # last, so that a module which sets up logging itself comes first
@@ -82,8 +84,8 @@ def worker(
 ) -> None:
     """Run the tasks of queues.
 
-    OBJECT of MODULE is a Server, or a function without arguments that returns one. What is said here wins
-    over what the object says, --redis included.
+    OBJECT of MODULE is a Server, an App, or a function without arguments that returns one. What is said
+    here wins over what the object says, --redis included.
 
     TERM and INT let running tasks finish, a second one hands them back; TSTP stops fetching.
     """

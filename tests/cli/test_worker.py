@@ -75,7 +75,7 @@ def app(run: Program) -> Path:
     return path
 
 
-async def _ended(process: asyncio.subprocess.Process, number: signal.Signals = signal.SIGTERM) -> str:
+async def ended(process: asyncio.subprocess.Process, number: signal.Signals = signal.SIGTERM) -> str:
     """End it in an orderly way. Returns what it logged."""
     process.send_signal(number)
     async with asyncio.timeout(30):
@@ -97,7 +97,7 @@ async def test_a_server_or_what_makes_one_is_served(
 ) -> None:
     async with run.running("worker", f"tasks:{name}") as process:
         (server,) = await eventually(inspector.servers)
-        log = await _ended(process)
+        log = await ended(process)
 
     assert (server.pid, server.concurrency, server.queues) == (process.pid, concurrency, queues)
     assert "INFO asynq_py.server.server: ended" in log
@@ -110,7 +110,7 @@ async def test_tasks_are_run_until_a_signal_hands_them_back(
     await client.enqueue(Task("wait"), task_id="b")
     async with run.running("worker", "tasks:server", "--shutdown-timeout", "100ms") as process:
         await books_become(redis, Books(active=("b",), completed={"a"}, processed=1))
-        await _ended(process, signal.SIGINT)
+        await ended(process, signal.SIGINT)
 
     await books_become(redis, Books(pending=("b",), completed={"a"}, processed=1))
 
@@ -121,7 +121,7 @@ async def test_what_the_command_line_says_wins(
     options = ("-c", "9", "--queues", "a=6,b", "--strict-priority", "--log-level", "warning")
     async with run.running("worker", "tasks:dead", *options, "--redis", redis_url) as process:
         (server,) = await eventually(inspector.servers)
-        log = await _ended(process)
+        log = await ended(process)
 
     assert (server.concurrency, server.queues, server.strict_priority) == (9, {"a": 6, "b": 1}, True)
     assert log == ""
@@ -136,7 +136,7 @@ async def test_the_config_file_says_where_redis_is_and_what_to_serve(
     )
     async with bare.running("worker", ASYNQ_REDIS_URL="") as process:
         (server,) = await eventually(inspector.servers)
-        log = await _ended(process)
+        log = await ended(process)
 
     assert (server.queues, log) == ({"x": 2}, "")
 
@@ -154,7 +154,7 @@ async def test_several_processes_serve_and_a_dead_one_is_replaced(
         killed = first.pop()
         os.kill(killed, signal.SIGKILL)
         await eventually(pids, lambda seen: len(seen - {killed}) == 2)
-        await _ended(process)
+        await ended(process)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ async def test_several_processes_serve_and_a_dead_one_is_replaced(
         ("tasks:quack", "module 'tasks' has no 'quack'"),
         (
             "tasks:number",
-            "tasks:number is int, and not a Server, or a function without arguments that returns one",
+            "tasks:number is int, and not a Server, an App, or a function without arguments that returns one",
         ),
         ("tasks:broken", "tasks:broken fails: KeyError: 'host' (tasks.py, line 45)"),
         ("tasks:make_scheduler", "tasks:make_scheduler is Scheduler, and not a Server"),
@@ -229,7 +229,7 @@ async def test_a_changed_file_is_served_after_the_running_tasks_have_ended(
         )
         await client.enqueue(Task("t"), task_id="b", retention=60)
         assert await eventually(lambda: result("b")) == b"2"
-        log = await _ended(process)
+        log = await ended(process)
 
     assert process.pid not in (before.pid, after.pid)
     assert "asynq-py: tasks.py has changed" in log, log
@@ -247,7 +247,7 @@ async def test_a_broken_file_waits_for_the_next_change(run: Program, app: Path, 
             )
         app.write_text(MODULE)
         await eventually(inspector.servers)
-        await _ended(process)
+        await ended(process)
 
 
 async def test_a_worker_ends_when_its_reloader_is_killed(
@@ -269,7 +269,7 @@ async def test_a_scheduler_enqueues_until_a_signal(
     async with run.running("scheduler", f"tasks:{name}") as process:
         await eventually(inspector.queues)
         (entry,) = await eventually(inspector.scheduler_entries)
-        await _ended(process)
+        await ended(process)
 
     assert entry.spec == "@every 1s"
     assert not await inspector.scheduler_entries()
@@ -281,7 +281,7 @@ async def test_a_file_of_periodic_tasks_is_a_schedule(
     (run.folder / "periodic.toml").write_text('[[tasks]]\nspec = "@every 1s"\ntype = "t"\nqueue = "q"\n')
     async with run.running("scheduler", "periodic.toml") as process:
         assert await eventually(inspector.queues) == ["q"]
-        await _ended(process)
+        await ended(process)
 
     (run.folder / "periodic.toml").write_text('[[tasks]]\nspec = "@every soon"\ntype = "t"\n')
     assert "@every soon" in await run.fails("scheduler", "periodic.toml", code=1)
@@ -290,4 +290,6 @@ async def test_a_file_of_periodic_tasks_is_a_schedule(
 
 async def test_a_server_is_no_scheduler(run: Program, app: Path) -> None:
     line = await run.fails("scheduler", "tasks:server", code=2)
-    assert line.startswith("asynq-py: tasks:server is Server, and not a Scheduler, a PeriodicTaskManager, or")
+    assert line.startswith(
+        "asynq-py: tasks:server is Server, and not a Scheduler, a PeriodicTaskManager, an App, or"
+    )
