@@ -22,7 +22,7 @@ from asynq_py.doctor.finding import Finding, Level, error, ok, skipped, worst
 from asynq_py.doctor.queue_checks import SAMPLE, Repair, planned, repaired
 from asynq_py.doctor.rights import NEEDS, Role, rights, trial
 from asynq_py.doctor.server_checks import INFO_CHECKS, SETTINGS, Told, clock, cluster, latency
-from asynq_py.errors import BrokerError, InvalidOptionError
+from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError, InvalidOptionError
 from asynq_py.wire.limits import DEFAULT_QUEUE
 
 ROLE: Final = "doctor"
@@ -54,7 +54,8 @@ class Doctor:
     `redis`: as for Client. `role`: whom the user of the connection is for, as far as rights are concerned.
     `sample`: tasks of each state of each queue that are looked at, and ten times as many keys in all.
 
-    All methods raise BrokerUnavailableError when Redis is away.
+    All methods raise BrokerUnavailableError when Redis is away. Where it answers but cannot serve, an
+    examination says so in its findings.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class Doctor:
     async def _server(self, node: Sender) -> list[Finding]:
         try:
             info = await Roster(node).info()
-        except BrokerError as refusal:
+        except (BrokerError, BrokerUnavailableError) as refusal:
             findings = [_refused(name, refusal) for name in INFO_CHECKS]
         else:
             expects = self._connector.is_watched or self._connector.cluster is not None
@@ -170,7 +171,7 @@ class Doctor:
 async def _settings(node: Sender) -> dict[str, str] | None:
     try:
         replies = await node.call_all(*(Command(("CONFIG", "GET", name)) for name in SETTINGS))
-    except BrokerError:
+    except (BrokerError, BrokerUnavailableError):
         return None  # withheld, as it may be
     pairs = [[part.decode("utf-8", "replace") for part in reply] for reply in replies]
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
@@ -179,14 +180,14 @@ async def _settings(node: Sender) -> dict[str, str] | None:
 async def _tried(name: str, check: Callable[[], Awaitable[Finding]]) -> Finding:
     try:
         return await check()
-    except BrokerError as refusal:
+    except (BrokerError, BrokerUnavailableError) as refusal:
         return _refused(name, refusal)
 
 
-def _refused(name: str, refusal: BrokerError) -> Finding:
+def _refused(name: str, refusal: AsynqError) -> Finding:
     if is_withheld(refusal):
         return skipped(name, "this user may not ask, or this server cannot answer", str(refusal))
-    return error(name, str(refusal), "find out why Redis refused")
+    return error(name, str(refusal), "find out why Redis refused; other findings may tell")
 
 
 def _merged(by_node: Mapping[str, Sequence[Finding]]) -> list[Finding]:

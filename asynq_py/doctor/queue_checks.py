@@ -11,11 +11,12 @@ from asynq_py.broker.lane import Sender
 from asynq_py.broker.survey import Damage, Fault, Found, Survey, scan
 from asynq_py.doctor.bounded import gather
 from asynq_py.doctor.finding import Finding, Level, error, ok, skipped
-from asynq_py.errors import BrokerError
+from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
 
 SAMPLE: Final = 1000  # tasks of each state of each queue that are looked at
 KEYS_PER_TASK: Final = 10  # keys that a scan passes for each task of the sample
 QUEUES: Final = 200  # queues that are looked at
+REFUSALS: Final = (BrokerError, BrokerUnavailableError)  # the latter of a part of a Cluster, say
 NAMED: Final = 5  # queues that a finding names
 
 
@@ -89,15 +90,15 @@ class Books:
     """What was found so far. `refused`: why a check could not look, by fault."""
 
     damages: list[Damage] = field(default_factory=list)
-    refused: dict[Fault, list[BrokerError]] = field(default_factory=dict)
+    refused: dict[Fault, list[AsynqError]] = field(default_factory=dict)
     looked: str = ""
     scanned: str = ""
 
     async def note(self, faults: Iterable[Fault], look: Awaitable[Damage | Sequence[Damage] | None]) -> None:
-        """Note what a look finds, or that Redis refused it. Raises: BrokerUnavailableError."""
+        """Note what a look finds, or that Redis refused it."""
         try:
             found = await look
-        except BrokerError as refusal:
+        except REFUSALS as refusal:
             for fault in faults:
                 self.refused.setdefault(fault, []).append(refusal)
             return
@@ -111,8 +112,8 @@ async def examine(
     books = Books()
     try:
         queues, running = await survey.queues(), await survey.running()
-    except BrokerError as refusal:
-        everything = {fault: [refusal] for fault in Fault}
+    except REFUSALS as refusal:
+        everything: dict[Fault, list[AsynqError]] = {fault: [refusal] for fault in Fault}
         return _findings(Books(refused=everything)), []
     books.looked = f"first {sample} tasks of each state"
     if len(queues) > QUEUES:
@@ -143,8 +144,9 @@ async def _keys(
     try:
         for node in nodes:
             await scan(node, found, most=most // len(nodes))
-    except BrokerError as refusal:
-        books.refused |= {fault: [refusal] for fault in _OF_KEYS}
+    except REFUSALS as refusal:
+        for fault in _OF_KEYS:
+            books.refused[fault] = [refusal]
         return
     books.scanned = f"{found.looked} of {found.total} keys"
     seen = {(damage.queue, task_id) for damage in books.damages for task_id in damage.ids} | set(running)
@@ -194,7 +196,7 @@ def _finding(fault: Fault, books: Books) -> Finding:
         refusal = refused[0]
         if is_withheld(refusal):
             return skipped(meaning.check, "this user may not look", str(refusal))
-        what = f"a look at {len(refused)} queues was refused: {refusal}"
+        what = f"Redis refused to tell: {refusal}"
         return error(meaning.check, what, "a key may be of a type that is not asynq's; find out who wrote it")
     sample = books.scanned if fault in _OF_KEYS else books.looked if fault is not Fault.SERVER else ""
     return ok(meaning.check, f"none ({sample})" if sample else "none")

@@ -39,7 +39,8 @@ NEEDS: Final[Mapping[Role, Sequence[str]]] = {
     Role.WORKER: (
         f"{_COMMON} blmove del exists expire expireat get hdel hexists hget hincrby hlen hmget hset incrby "
         "llen lpush lrange lrem ltrim rpush sadd scard set setex srem sscan subscribe type zadd zcard zrange "
-        "zrangebyscore zrem zremrangebyrank zremrangebyscore zscore"
+        "zrangebyscore zrem zremrangebyrank zremrangebyscore zrevrangebyscore "
+        "zscore"
     ).split(),
     Role.VIEWER: _VIEWER.split(),
     Role.INSPECTOR: (
@@ -59,7 +60,8 @@ _ARGUMENTS: Final[Mapping[str, tuple[Argument, ...]]] = {
     "sscan": (_KEY, 0), "set": (_KEY, "x"), "setex": (_KEY, 1, "x"), "expire": (_KEY, 1),
     "expireat": (_KEY, 1),
     "zadd": (_KEY, 1, "x"), "zrem": (_KEY, "x"), "zscore": (_KEY, "x"), "zrange": (_KEY, 0, 0),
-    "zrevrange": (_KEY, 0, 0), "zrangebyscore": (_KEY, 0, 0), "zremrangebyrank": (_KEY, 0, 0),
+    "zrevrange": (_KEY, 0, 0), "zrangebyscore": (_KEY, 0, 0), "zrevrangebyscore": (_KEY, 0, 0),
+    "zremrangebyrank": (_KEY, 0, 0),
     "zremrangebyscore": (_KEY, 0, 0), "memory|usage": (_KEY,),
 }  # fmt: skip
 

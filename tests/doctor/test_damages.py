@@ -1,4 +1,4 @@
-"""What can be out of order in the data: each kind is found, mended in one step, and nothing else is touched."""
+"""What can be out of order in the data: each kind is found and mended, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def healthy() -> State:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`broken`: what is there beside what is healthy, or instead; `mended`: what it must become. None: gone."""
+    """`broken`: what is there beside what is healthy, or instead; `mended`: what is then. None: gone."""
 
     fault: Fault
     count: int
@@ -74,7 +74,10 @@ CASES = {
         {_key("pending"): ["p2", "p1"]},
     ),
     "an ID in scheduled without a task (Q-09)": Case(
-        Fault.GHOST, 1, {_key("scheduled"): {"s": NOW + 60, "gone": NOW}}, {_key("scheduled"): {"s": NOW + 60}}
+        Fault.GHOST,
+        1,
+        {_key("scheduled"): {"s": NOW + 60, "gone": NOW}},
+        {_key("scheduled"): {"s": NOW + 60}},
     ),
     "an ID in a group without a task": Case(
         Fault.GHOST, 1, {_key("g:g"): {"g1": NOW, "gone": NOW}}, {_key("g:g"): {"g1": NOW}}
@@ -122,7 +125,10 @@ CASES = {
         {_task("odd"): _hash(kept("odd"), "archived")},
     ),
     "a running task that says it is pending": Case(
-        Fault.STATE, 1, {_task("a1"): _hash(kept("a1"), "pending")}, {_task("a1"): _hash(kept("a1"), "active")}
+        Fault.STATE,
+        1,
+        {_task("a1"): _hash(kept("a1"), "pending")},
+        {_task("a1"): _hash(kept("a1"), "active")},
     ),
     "a running task that stands in pending, too": Case(
         Fault.STATE, 1, {_key("pending"): ["p2", "a1", "p1"]}, {_key("pending"): ["p2", "p1"]}
@@ -209,7 +215,10 @@ CASES = {
         {"asynq:servers": {SERVER: NOW + 5}},
     ),
     "a scheduler that died without a word (Q-28)": Case(
-        Fault.SERVER, 1, {"asynq:schedulers": {"asynq:schedulers:{h:2:b}": NOW - 5}}, {"asynq:schedulers": None}
+        Fault.SERVER,
+        1,
+        {"asynq:schedulers": {"asynq:schedulers:{h:2:b}": NOW - 5}},
+        {"asynq:schedulers": None},
     ),
 }  # fmt: skip
 
