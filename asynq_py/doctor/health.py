@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from asynq_py.connection import RedisSource
-from asynq_py.errors import AsynqError, BrokerUnavailableError, InvalidOptionError
-from asynq_py.info import ServerInfo
-from asynq_py.inspector import Inspector
+from asynq_py.broker.lanes import open_lane
+from asynq_py.broker.roster import Roster
+from asynq_py.connection import Connector, RedisSource
+from asynq_py.errors import AsynqError, BrokerUnavailableError
 from asynq_py.process import host_name
+from asynq_py.wire.messages import ServerInfo, decode_records, instant
 
 TIMEOUT: Final = 3.0
 
@@ -42,26 +45,30 @@ async def look(
 
     Raises: InvalidOptionError.
     """
+    connector = Connector(redis)
+    lane = open_lane(connector, role="health")
     try:
-        async with asyncio.timeout(timeout), Inspector(redis) as inspector:
+        async with asyncio.timeout(timeout):
+            await lane.call("PING")
             if not worker:
-                await inspector.queues()
                 return Health(True, True, None, "Redis answers")
-            servers = await inspector.servers()
-    except InvalidOptionError:
-        raise
+            # not by an Inspector, which also looks at what they run: a worker's own user may not
+            found = await Roster(lane).servers(now=time.time())
     except (BrokerUnavailableError, TimeoutError, OSError) as away:
         why = str(away) or f"no answer within {timeout:g} s"
         return Health(not needs_redis, False, None, f"Redis does not answer: {why}")
     except AsynqError as refusal:
         return Health(False, True, None, str(refusal))
-    return _of_worker(servers, host or host_name(), pid)
+    finally:
+        await lane.aclose()
+        await connector.aclose()
+    return _of_worker(decode_records(ServerInfo, found), host or host_name(), pid)
 
 
-def _of_worker(servers: list[ServerInfo], host: str, pid: int | None) -> Health:
+def _of_worker(servers: Sequence[ServerInfo], host: str, pid: int | None) -> Health:
     of_host = [info for info in servers if info.host == host and pid in (None, info.pid)]
     which = host if pid is None else f"{host}:{pid}"
     if not of_host:
         return Health(False, True, False, f"no server of {which} gives a sign of life")
-    newest = max(of_host, key=lambda info: info.started_at)
+    newest = max(of_host, key=lambda info: instant(info.start_time))
     return Health(True, True, True, f"the server {newest.host}:{newest.pid} is {newest.status}")

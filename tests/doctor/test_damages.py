@@ -223,7 +223,7 @@ CASES = {
 }  # fmt: skip
 
 
-def _with(before: State, changes: State) -> State:
+def changed(before: State, changes: State) -> State:
     return {key: value for key, value in {**before, **changes}.items() if value is not None}
 
 
@@ -242,7 +242,7 @@ async def test_it_is_found_and_mended_and_nothing_else_is_touched(
     doctor: Doctor, redis: Redis, name: str
 ) -> None:
     case = CASES[name]
-    await seed(redis, before := _with(healthy(), case.broken))
+    await seed(redis, before := changed(healthy(), case.broken))
 
     examination = await doctor.examine()
 
@@ -251,7 +251,7 @@ async def test_it_is_found_and_mended_and_nothing_else_is_touched(
     (plan,) = examination.repairs
     assert plan.count == case.count
     assert await doctor.repair(examination.damages) == [plan]
-    assert await dump(redis) == _with(before, case.mended)
+    assert await dump(redis) == changed(before, case.mended)
     assert (await doctor.examine()).damages == []
 
 
@@ -259,7 +259,7 @@ async def test_it_is_found_and_mended_and_nothing_else_is_touched(
 async def test_a_finding_of_its_check_tells_of_it_and_the_others_are_well(
     doctor: Doctor, redis: Redis, name: str
 ) -> None:
-    await seed(redis, _with(healthy(), CASES[name].broken))
+    await seed(redis, changed(healthy(), CASES[name].broken))
 
     (plan,) = (examination := await doctor.examine()).repairs
 
@@ -275,7 +275,7 @@ async def test_a_finding_of_its_check_tells_of_it_and_the_others_are_well(
 async def test_what_came_into_order_between_look_and_repair_is_not_touched(
     doctor: Doctor, redis: Redis, name: str
 ) -> None:
-    await seed(redis, _with(healthy(), CASES[name].broken))
+    await seed(redis, changed(healthy(), CASES[name].broken))
     damages = (await doctor.examine()).damages
     for key in await dump(redis):
         await redis.delete(key)
@@ -288,7 +288,7 @@ async def test_what_came_into_order_between_look_and_repair_is_not_touched(
 async def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(
     doctor: Doctor, redis: Redis
 ) -> None:
-    await seed(redis, before := _with(healthy(), {_task("a1"): Hash(state="active")}))
+    await seed(redis, before := changed(healthy(), {_task("a1"): Hash(state="active")}))
 
     examination = await doctor.examine()
 
@@ -308,13 +308,27 @@ async def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(
 async def test_what_a_living_server_says_that_it_runs_is_left_to_it(
     doctor: Doctor, redis: Redis, broken: State
 ) -> None:
-    await seed(redis, _with(healthy(), broken))
+    await seed(redis, changed(healthy(), broken))
     assert len((await doctor.examine()).damages) >= 1
     workers = "asynq:workers:{h:1:a}"
     await redis.zadd("asynq:workers", {workers: NOW + 5})
-    await redis.hset(workers, "odd", encode(WorkerInfo(task_id="odd", queue="q")))  # type: ignore[misc]  # redis-py
+    await redis.hset(workers, "odd", encode(WorkerInfo(task_id="odd", queue="q")))
 
     assert [damage for damage in (await doctor.examine()).damages if b"odd" in damage.ids] == []
+
+
+async def test_a_list_too_long_to_be_searched_leaves_its_tasks_alone(
+    doctor: Doctor, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asynq_py.broker.survey.LONGEST_LIST", 1)
+    odd = {_key("scheduled"): {"s": NOW + 60, "odd": NOW}, _task("odd"): _hash(kept("odd"), "pending")}
+    await seed(redis, before := changed(healthy(), odd))
+
+    examination = await doctor.examine()
+
+    assert [damage.fault for damage in examination.damages] == [Fault.STATE]
+    assert [step.count for step in await doctor.repair(examination.damages)] == [0]
+    assert await dump(redis) == before
 
 
 async def test_a_sample_is_no_more_than_was_said(redis: Redis, redis_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -13,8 +14,10 @@ from asynq_py import BrokerUnavailableError, InvalidOptionError
 from asynq_py.doctor import Doctor, Finding, Level, Role
 from asynq_py.doctor.rights import NEEDS
 from tests.clock import ManualClock
-from tests.integration.test_acl import As, as_user, rules
+from tests.doctor.test_damages import CASES, changed, healthy
+from tests.integration.test_acl import GUIDE, As, as_user, rules
 from tests.servers import each_server
+from tests.state import NOW, dump, seed
 from tests.topologies import clustered, program
 
 __all__ = ["as_user"]  # a fixture
@@ -31,7 +34,9 @@ async def found(url: str, check: str, **settings: Any) -> Finding:
 async def configured(redis: Redis, settings: Mapping[str, str]) -> AsyncGenerator[None]:
     """Change the configuration of all servers for a while."""
     async with each_server(redis) as servers:
-        before = [{name: (await one.config_get(name))[name] for name in settings} for one in servers]
+        before: list[dict[str, Any]] = [
+            {name: (await one.config_get(name))[name] for name in settings} for one in servers
+        ]
         for one in servers:
             for name, value in settings.items():
                 await one.config_set(name, value)
@@ -39,8 +44,8 @@ async def configured(redis: Redis, settings: Mapping[str, str]) -> AsyncGenerato
             yield
         finally:
             for one, old in zip(servers, before, strict=True):
-                for name, value in old.items():
-                    await one.config_set(name, value)
+                for name, former in old.items():
+                    await one.config_set(name, former)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,7 @@ async def test_a_channel_that_is_missing_is_named(redis: Redis, as_user: As) -> 
 
 
 async def test_what_a_user_may_not_ask_is_skipped_with_the_reason(as_user: As, redis: Redis) -> None:
-    await redis.sadd("asynq:queues", "q")  # type: ignore[misc]  # redis-py
+    await redis.sadd("asynq:queues", "q")
     async with Doctor(await as_user("asynq-viewer"), role="viewer") as doctor:
         examination = await doctor.examine()
 
@@ -163,6 +168,34 @@ async def _grant(redis: Redis, user: str, *rules: str) -> None:
     async with each_server(redis) as servers:
         for server in servers:
             await cast(Any, server).execute_command("ACL", "SETUSER", user, *rules)
+
+
+def more_rights() -> tuple[list[str], list[str]]:
+    """What docs/guide/doctor.md adds to the rights of a viewer, to look; and of an inspector, to repair."""
+    page = (GUIDE.parent / "doctor.md").read_text("utf-8").partition("## Rights")[2]
+    looking, mending = re.findall(r"`(\+[^`]+)`", page)
+    return looking.split(), mending.split()
+
+
+async def test_with_the_rights_of_the_guide_nothing_is_skipped(as_user: As, redis: Redis) -> None:
+    await seed(redis, changed(healthy(), {"asynq:{q}:g:h": {"g3": NOW}}))
+    url = await as_user("asynq-viewer")
+    await _grant(redis, "asynq-viewer", *more_rights()[0])
+    async with Doctor(url, role="viewer", clock=ManualClock(NOW)) as doctor:
+        findings = (await doctor.examine()).findings
+    assert [one for one in findings if one.level is Level.SKIPPED] == []
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_with_the_rights_of_the_guide_all_is_mended(as_user: As, redis: Redis, name: str) -> None:
+    await seed(redis, before := changed(healthy(), CASES[name].broken))
+    url = await as_user("asynq-inspector")
+    looking, mending = more_rights()
+    await _grant(redis, "asynq-inspector", *looking, *mending)
+    async with Doctor(url, role="inspector", clock=ManualClock(NOW)) as doctor:
+        examination = await doctor.examine()
+        assert await doctor.repair(examination.damages) == examination.repairs
+    assert await dump(redis) == changed(before, CASES[name].mended)
 
 
 # -- the rest ----------------------------------------------------------------------------------------------

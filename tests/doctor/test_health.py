@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
 
 from asynq_py import ActiveTask, InvalidOptionError, Server
-from asynq_py.doctor import Health, look
+from asynq_py.doctor import Health, Role, look
 from asynq_py.process import host_name
 from tests.eventually import eventually
+from tests.integration.test_acl import As, as_user
+
+__all__ = ["as_user"]  # a fixture
 
 DEAD = "redis://127.0.0.1:1/0"
 
@@ -58,9 +62,30 @@ async def test_a_worker_that_gave_no_sign_of_life_in_time_is_dead(redis: Redis, 
             return (await look(redis_url, worker=True)).is_healthy
 
         await eventually(is_alive)
-        (name,) = await redis.zrange("asynq:servers", 0, -1)
+        (name,) = cast(list[bytes], await redis.zrange("asynq:servers", 0, -1))
         await redis.zadd("asynq:servers", {name: 1})  # its last sign of life is long ago
         assert (await look(redis_url, worker=True)).worker is False
+
+
+async def test_the_rights_of_a_worker_suffice(as_user: As, redis_url: str) -> None:
+    url = await as_user("asynq-worker")
+    async with Server(url, handler):
+
+        async def is_alive() -> bool:
+            return (await look(url, worker=True)).is_healthy
+
+        await eventually(is_alive)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_any_rights_suffice_to_ask_for_redis_alone(as_user: As, role: Role) -> None:
+    assert (await look(await as_user(f"asynq-{role}"))).is_healthy
+
+
+async def test_a_user_without_the_rights_is_told_so(as_user: As) -> None:
+    health = await look(await as_user("asynq-client"), worker=True)
+    assert (health.is_healthy, health.redis, health.worker) == (False, True, None)
+    assert "denies access" in health.why
 
 
 async def test_no_answer_in_time_is_none(redis_url: str) -> None:
