@@ -9,6 +9,7 @@ from asynq_py.app.connections import Connections
 from asynq_py.app.signature import Signature
 from asynq_py.errors import AsynqError, InvalidOptionError, TaskFailedError, TaskNotFoundError
 from asynq_py.info import TaskInfo
+from asynq_py.options import Duration, check_seconds
 from asynq_py.wire.state import TaskState
 
 R_co = TypeVar("R_co", covariant=True)
@@ -40,10 +41,10 @@ class TaskHandle(Generic[R_co]):
         self.queue = queue
         self.type = task_type
 
-    async def result(self, timeout: float | None = None) -> R_co:
+    async def result(self, timeout: Duration | None = None) -> R_co:
         """Wait until the task is done, and return what its function returned.
 
-        `timeout`: seconds to wait at most; the task goes on all the same.
+        `timeout`: seconds, or a timedelta, to wait at most; the task goes on all the same.
 
         Raises: TimeoutError. TaskFailedError: it failed for good. InvalidOptionError: it keeps no result, as
         it was enqueued without `retention` and without `wait=True`. PayloadError: its result is of another
@@ -53,12 +54,13 @@ class TaskHandle(Generic[R_co]):
             raise InvalidOptionError(
                 "retention", 0, "the result is kept only with `retention`, or `.options(wait=True)`"
             )
+        seconds = None if timeout is None else check_seconds("timeout", timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 info = await self._connections.waiting.ended(self.queue, self.id)
         except TimeoutError:
             raise TimeoutError(
-                f"task {self.id!r} in queue {self.queue!r} was not done within {timeout} s"
+                f"task {self.id!r} in queue {self.queue!r} was not done within {seconds:g} s"
             ) from None
         if info.state is TaskState.ARCHIVED:
             raise TaskFailedError(self.queue, self.id, info.last_error or "archived by hand")

@@ -151,7 +151,9 @@ async def test_waiting_ends_at_its_timeout_and_the_task_goes_on(redis_url: str) 
     async with app:
         handle = await double.enqueue(4)
         with pytest.raises(TimeoutError, match=handle.id):
-            await handle.result(timeout=0.05)
+            await handle.result(timeout=timedelta(milliseconds=50))
+        with pytest.raises(InvalidOptionError, match="timeout='soon'"):
+            await handle.result(timeout="soon")  # type: ignore[arg-type]  # that is the point
         assert await handle.status() is TaskState.PENDING
         async with serving(app):
             assert await handle.result(timeout=10) == 8

@@ -115,9 +115,9 @@ def _is_typed(function: ast.expr) -> bool:
     return isinstance(function, ast.Attribute) and function.attr == "enqueue" and not of_client
 
 
-def test_the_quickstart_of_the_readme_is_the_one_that_is_run() -> None:
+def test_the_example_of_the_readme_is_the_one_that_is_run() -> None:
     (block,) = (block for block in PYTHON if block.page.name == "README.md")
-    assert block.text == (EXAMPLES / "quickstart.py").read_text("utf-8")
+    assert block.text == (EXAMPLES / "typed_tasks.py").read_text("utf-8")
 
 
 def test_the_test_shown_to_users_passes(tmp_path: Path) -> None:
