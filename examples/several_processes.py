@@ -1,8 +1,10 @@
 """Several worker processes on one machine: a supervisor starts them, replaces them, and ends them all."""
 
 import asyncio
+import atexit
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -10,8 +12,6 @@ import threading
 
 from asynq_py import ActiveTask, Inspector, Server, Supervisor, SyncClient, Task
 
-# a path, since the processes shall share one server
-os.environ.setdefault("ASYNQ_REDIS_URL", f"embedded://{tempfile.mkdtemp(prefix='asynq-py-example-')}")
 logging.getLogger("asynq_py").setLevel(logging.CRITICAL)
 
 TASKS = 40
@@ -46,5 +46,9 @@ async def wait_for(ids: list[str]) -> list[int]:
 
 
 if __name__ == "__main__":
+    if "ASYNQ_REDIS_URL" not in os.environ:  # one in a folder, since the processes shall share it
+        folder = tempfile.mkdtemp(prefix="asynq-py-example-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["ASYNQ_REDIS_URL"] = f"embedded://{folder}"
     threading.Thread(target=watch).start()
     sys.exit(asyncio.run(Supervisor(make_server, processes=2).serve()))
