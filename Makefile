@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PACKAGES := asynq_py tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format check test bench proto clean
+.PHONY: help setup demo format check test bench screenshots proto clean
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +44,12 @@ $(VENV)/.bench: $(READY)
 bench: $(VENV)/.bench ## measure and report (QUICK=1: under 5 minutes; PEERS=0: without peers; MINUTES=n)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(filter 0,$(PEERS)),--no-peers) \
 	  $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+screenshots: $(READY) ## draw the pictures of the dashboard anew, for its tests and the docs
+	$(BIN)/pytest -q tests/dash/test_pictures.py -k "not same" --snapshot-update
+	mkdir -p docs/images
+	for name in $$($(BIN)/python -c 'from tests.dash.test_pictures import PICTURES; print(*PICTURES)'); do \
+	  cp "tests/dash/__snapshots__/test_pictures/test_picture[$$name].svg" "docs/images/dash-$$name.svg"; done
 
 proto: $(READY) ## compile asynq.proto again
 	$(BIN)/python -m grpc_tools.protoc -I asynq_py/wire --include_imports \

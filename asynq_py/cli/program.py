@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "metrics": "asynq_py.cli.metrics",
     "doctor": "asynq_py.cli.doctor",
     "health": "asynq_py.cli.health",
+    "dash": "asynq_py.dash.command",
     "demo": "asynq_py.cli.demo.command",
     "completion": "asynq_py.cli.completion",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from textual import work
@@ -29,7 +30,7 @@ TOLD: Final = 3  # failures of one deed that are told one by one
 class Dashboard(App[None]):
     """`place`: where Redis is, for the title. `interval`: seconds between two looks."""
 
-    CSS_PATH = "dash.tcss"
+    CSS_PATH = Path(__file__).with_name("dash.tcss")
     TITLE = "asynq-py"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "switch_mode('queues')", "Queues"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from urllib.parse import urlsplit
 
@@ -32,17 +33,20 @@ def dash(context: click.Context, interval: float, read_only: bool) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "textual":
             raise
-        raise ConfigError("the dashboard needs Textual: pip install 'asynq-py[dash]'") from error
+        raise ConfigError('the dashboard needs Textual: pip install "asynq-py[dash]"') from error
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("the dashboard needs a terminal; `asynq-py stats --watch` goes without")
     settings = settings_of(context)
 
-    async def show(inspector: asynq_py.Inspector) -> None:
+    async def show(inspector: asynq_py.Inspector) -> int:
         place = place_of(settings.redis)
         dashboard = app.Dashboard(
             desk.Desk(inspector, is_read_only=read_only), place=place, interval=interval
         )
         await dashboard.run_async()
+        return int(dashboard.return_code or 0)
 
-    settings.inspect(show)
+    context.exit(settings.inspect(show))
 
 
 def place_of(url: str | None) -> str:

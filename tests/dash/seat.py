@@ -19,14 +19,19 @@ from tests.clock import ManualClock
 from tests.eventually import eventually
 
 T = TypeVar("T")
+PLACE: Final = "redis://localhost:6379/0"
 SIZE: Final = (140, 40)
 NEVER: Final = 3600.0  # seconds between two looks: tests have the dashboard look when they want it to
 
 
-def dashboard(inspector: Inspector, clock: ManualClock, *, is_read_only: bool = False,
-              interval: float = NEVER) -> Dashboard:  # fmt: skip
-    desk = Desk(inspector, lambda: datetime.fromtimestamp(clock.time(), UTC), is_read_only)
-    return Dashboard(desk, place="redis://localhost:6379/0", interval=interval)
+def desk(inspector: Inspector, clock: ManualClock, *, is_read_only: bool = False) -> Desk:
+    return Desk(inspector, lambda: datetime.fromtimestamp(clock.time(), UTC), is_read_only)
+
+
+def dashboard(
+    inspector: Inspector, clock: ManualClock, *, is_read_only: bool = False, interval: float = NEVER
+) -> Dashboard:
+    return Dashboard(desk(inspector, clock, is_read_only=is_read_only), place=PLACE, interval=interval)
 
 
 class Seat:
