@@ -30,7 +30,7 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "tasks": {
         "h  l": "state before, next state",
         "n  p  g  G": "next page, page before, first, last",
-        "/": "filter: email:* is a pattern of types; else a part of ID, type, payload, error",
+        "/": "filter: email:* is a pattern of types; else any part of what is shown",
         "r  a  d  c": "run, archive, delete, cancel: the marked tasks, or the one under the cursor",
         "R  A  D  C": "the same for all of the state, or of the group",
     },
