@@ -188,6 +188,12 @@ CASES = {
         {_task("lost"): _hash(kept("lost"), "aggregating", group="h")},
         {_key("g:h"): {"lost": NOW}, _key("groups"): {"g", "h"}},
     ),
+    "a task of a set that nobody aggregates any more": Case(
+        Fault.LOST,
+        1,
+        {_key("g:g:old"): {"g3": NOW}, _task("g3"): _hash(kept("g3"), "aggregating", group="g")},
+        {_key("g:g"): {"g1": NOW, "g3": NOW}},
+    ),
     "a hash that holds but a result (Q-14)": Case(
         Fault.LOST, 1, {_task("lost"): Hash(result="text")}, {_task("lost"): None}
     ),
@@ -285,14 +291,39 @@ async def test_what_came_into_order_between_look_and_repair_is_not_touched(
     assert await dump(redis) == before
 
 
-async def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(
-    doctor: Doctor, redis: Redis
+IN_ORDER: dict[str, State] = {
+    "a running task whose message is gone": {_task("a1"): Hash(state="active")},
+    "a lease that lasts, of a task that is not in active": {
+        _key("lease"): {"a1": lease(7), "a2": lease(8, NOW - 100), "odd": NOW + 20},
+        _task("odd"): _hash(kept("odd"), "active"),
+    },
+    "a set whose tasks say that it is a group": {
+        _task("g2"): _hash(kept("g2"), "aggregating", group="g:set")
+    },
+}
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+async def test_what_a_worker_may_be_about_to_settle_is_left_to_it(
+    doctor: Doctor, redis: Redis, name: str
 ) -> None:
-    await seed(redis, before := changed(healthy(), {_task("a1"): Hash(state="active")}))
+    await seed(redis, before := changed(healthy(), IN_ORDER[name]))
 
     examination = await doctor.examine()
 
     assert examination.damages == []
+    assert await dump(redis) == before
+
+
+async def test_an_id_whose_task_came_back_is_no_ghost(doctor: Doctor, redis: Redis) -> None:
+    ghost = {_key("scheduled"): {"s": NOW + 60, "back": NOW + 60}}
+    await seed(redis, changed(healthy(), ghost))
+    damages = (await doctor.examine()).damages
+    await seed(redis, {_task("back"): _hash(kept("back"), "scheduled")})
+    before = await dump(redis)
+
+    assert [(damage.fault, damage.ids) for damage in damages] == [(Fault.GHOST, (b"back",))]
+    assert [step.count for step in await doctor.repair(damages)] == [0]
     assert await dump(redis) == before
 
 
