@@ -19,7 +19,7 @@ class Connections:
     def __init__(self, redis: RedisSource) -> None:
         self.client = Client(redis)
         self.inspector = Inspector(redis)
-        self.waiting = Waiting(self.inspector)
+        self.waiting = Waiting(self.inspector, redis)
         # `asyncio.run` ends its asynchronous generators while the loop still runs: those who do not close
         # the app leave nothing open
         self._life = self._until_the_loop_ends()
