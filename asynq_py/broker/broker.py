@@ -298,7 +298,7 @@ class Broker:
     async def recover(self, queue: str, *, ended_by: float) -> list[str]:
         """Hand tasks back whose lease ended by then (unix seconds): one step of limits.RECOVER_BATCH.
 
-        Returns: their IDs, the lease that ended last first, so that in the end the task lost longest runs next.
+        Returns: their IDs, the lease that ended last first: in the end the task lost longest runs next.
         Source: wire format 5.13; reliability: lost workers do not use up retries.
         """
         k = self.keys(queue)
