@@ -163,7 +163,7 @@ async def test_who_asks_now_during_a_flush_goes_out_with_the_next() -> None:
     desk.go_on.release()
     desk.go_on.release()
 
-    assert await asyncio.gather(first, second, third) == ["answer 1", "answer 2", "answer 3"]
+    assert list(await asyncio.gather(first, second, third)) == ["answer 1", "answer 2", "answer 3"]
     assert sorted(desk.batches[1]) == [2, 3]
     assert desk.most_at_work == 1
 
