@@ -8,11 +8,13 @@ from typing import Final, TypeVar
 
 import click
 
+import asynq_py.doctor as examining  # its names come when they are used
 from asynq_py.cli.commands import Command
 from asynq_py.cli.consent import Consent, asking
 from asynq_py.cli.output import Block, Table, print_blocks, print_json
 from asynq_py.cli.settings import Settings, readable
-from asynq_py.doctor import SAMPLE, Doctor, Examination, Level, Repair, Role
+from asynq_py.doctor.finding import Level
+from asynq_py.doctor.scope import SAMPLE, Role
 
 T = TypeVar("T")
 
@@ -40,15 +42,15 @@ def doctor(context: click.Context, role: Role, sample: int, repair: bool, yes: b
     """
     settings = context.find_root().ensure_object(Settings)
 
-    def treat(work: Callable[[Doctor], Awaitable[T]]) -> T:
+    def treat(work: Callable[[examining.Doctor], Awaitable[T]]) -> T:
         async def main() -> T:
-            async with Doctor(settings.redis, role=role, sample=sample) as one:
+            async with examining.Doctor(settings.redis, role=role, sample=sample) as one:
                 return await work(one)
 
         return asyncio.run(main())
 
     before = treat(lambda one: one.examine())
-    after, repaired = before, list[Repair]()
+    after, repaired = before, list[examining.Repair]()
     consent = Consent(yes, dry_run or not repair)
     if not settings.is_json:
         print_blocks([_findings(before), *_plan(before, repair)])
@@ -70,12 +72,12 @@ def doctor(context: click.Context, role: Role, sample: int, repair: bool, yes: b
     context.exit(CODES[after.level])
 
 
-def _findings(examination: Examination) -> Table:
+def _findings(examination: examining.Examination) -> Table:
     rows = [(found.level, found.check, found.what, found.advice) for found in examination.findings]
     return Table(("level", "check", "found", "advice"), rows)
 
 
-def _plan(examination: Examination, is_wanted: bool) -> Sequence[Block]:
+def _plan(examination: examining.Examination, is_wanted: bool) -> Sequence[Block]:
     if not is_wanted:
         return []
     if not examination.damages:
@@ -83,5 +85,5 @@ def _plan(examination: Examination, is_wanted: bool) -> Sequence[Block]:
     return [f"would do: {_in_words(step)}" for step in examination.repairs]
 
 
-def _in_words(step: Repair) -> str:
+def _in_words(step: examining.Repair) -> str:
     return f"{step.count} {step.what}" + (f" in {step.queue}" if step.queue else "")

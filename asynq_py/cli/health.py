@@ -6,12 +6,12 @@ import asyncio
 
 import click
 
+import asynq_py.doctor as examining  # its names come when they are used
 from asynq_py.cli.arguments import SPAN
 from asynq_py.cli.commands import Command
 from asynq_py.cli.failure import Code
 from asynq_py.cli.output import print_blocks, print_json
 from asynq_py.cli.settings import readable, settings_of
-from asynq_py.doctor import look
 
 
 @click.command(cls=Command)
@@ -39,7 +39,7 @@ def health(
     """
     settings = settings_of(context)
     found = asyncio.run(
-        look(
+        examining.look(
             settings.redis,
             worker=worker or liveness,
             needs_redis=not liveness,

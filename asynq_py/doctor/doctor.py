@@ -19,8 +19,9 @@ from asynq_py.connection import Connector, RedisSource
 from asynq_py.doctor import queue_checks
 from asynq_py.doctor.bounded import gather
 from asynq_py.doctor.finding import Finding, Level, error, ok, skipped, worst
-from asynq_py.doctor.queue_checks import SAMPLE, Repair, planned, repaired
-from asynq_py.doctor.rights import NEEDS, Role, rights, trial
+from asynq_py.doctor.queue_checks import Repair, planned, repaired
+from asynq_py.doctor.rights import NEEDS, rights, trial
+from asynq_py.doctor.scope import SAMPLE, Role
 from asynq_py.doctor.server_checks import INFO_CHECKS, SETTINGS, Told, clock, cluster, latency
 from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError, InvalidOptionError
 from asynq_py.wire.limits import DEFAULT_QUEUE

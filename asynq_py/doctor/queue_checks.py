@@ -13,7 +13,6 @@ from asynq_py.doctor.bounded import gather
 from asynq_py.doctor.finding import Finding, Level, error, ok, skipped
 from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
 
-SAMPLE: Final = 1000  # tasks of each state of each queue that are looked at
 KEYS_PER_TASK: Final = 10  # keys that a scan passes for each task of the sample
 QUEUES: Final = 200  # queues that are looked at
 REFUSALS: Final = (BrokerError, BrokerUnavailableError)  # the latter of a part of a Cluster, say

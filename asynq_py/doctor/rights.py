@@ -6,23 +6,12 @@ The same rights as in docs/guide/connecting.md, which is tested.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Final
 
 from asynq_py.broker.lane import Argument
 from asynq_py.doctor.finding import Finding, ok, warning
+from asynq_py.doctor.scope import Role
 from asynq_py.wire.keys import CANCEL_CHANNEL, QueueKeys
-
-
-class Role(StrEnum):
-    """Who a user logs in for."""
-
-    CLIENT = "client"
-    SCHEDULER = "scheduler"
-    WORKER = "worker"
-    VIEWER = "viewer"
-    INSPECTOR = "inspector"
-
 
 _KEY: Final = QueueKeys("default").pending
 _COMMON: Final = "ping client|setname eval evalsha"
