@@ -1,7 +1,7 @@
 """Doctor: what may be wrong with a Redis and with the queues in it; and whether it and a worker are alive.
 
-Outside of `asynq_py` itself, since it is of use to operators rather than to programs. Names are imported when they
-are first asked for: the command line shows its help without the driver.
+Outside of `asynq_py` itself, since it is of use to operators rather than to programs. Names are imported when
+they are first asked for: the command line shows its help without the driver.
 """
 
 from __future__ import annotations
