@@ -46,7 +46,7 @@ def _socket_of(url: str) -> str:
 
 
 def _use_uvloop() -> None:
-    import uvloop
+    import uvloop  # pyright: ignore[reportMissingImports]
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
