@@ -20,19 +20,25 @@ from tests.unit.tries import Try
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
-DEADLINE = int(time.time()) + 600
-Go: TypeAlias = Callable[..., Awaitable[dict[str, Any]]]
+Go: TypeAlias = Callable[[str, str], Awaitable[dict[str, Any]]]
+Become: TypeAlias = Callable[[str], None]
 
 
 @pytest.fixture
-def go_semaphore(programs: Path, one_server: str) -> Go:
+def deadline() -> int:
+    """The deadline of every task of a test in Unix seconds: counted from the test, not from the import."""
+    return int(time.time()) + 600
+
+
+@pytest.fixture
+def go_semaphore(programs: Path, one_server: str, deadline: int) -> Go:
     """Call Go's semaphore of three tokens. Its Redis client cannot read the map of a Cluster of Redis 7."""
     try:
         program = semaphore(programs)
     except NoPeerError as why:
         pytest.skip(str(why))
 
-    async def call(what: str, task_id: str, deadline: int = DEADLINE) -> dict[str, Any]:
+    async def call(what: str, task_id: str) -> dict[str, Any]:
         arguments = (what, one_server, "mail", "3", task_id, str(deadline))
         process = await asyncio.create_subprocess_exec(program, *arguments, stdout=asyncio.subprocess.PIPE)
         out, _ = await process.communicate()
@@ -43,13 +49,21 @@ def go_semaphore(programs: Path, one_server: str) -> Go:
     return call
 
 
-def become(task_id: str) -> None:
-    attempt = Try()
-    attempt.deadline = DEADLINE
-    set_current_task(ActiveTask(TaskMessage(type="t", id=task_id, queue="q"), attempt))
+@pytest.fixture
+def become(deadline: int) -> Become:
+    """Make the test the handler of a task of the given ID."""
+
+    def call(task_id: str) -> None:
+        attempt = Try()
+        attempt.deadline = deadline
+        set_current_task(ActiveTask(TaskMessage(type="t", id=task_id, queue="q"), attempt))
+
+    return call
 
 
-async def test_python_and_go_share_the_tokens_of_a_scope(go_semaphore: Go, one_server: str) -> None:
+async def test_python_and_go_share_the_tokens_of_a_scope(
+    go_semaphore: Go, become: Become, one_server: str
+) -> None:
     async with Semaphore(one_server, "mail", 3) as ours:
         become("python-1")
         assert await ours.acquire()
@@ -68,21 +82,21 @@ async def test_python_and_go_share_the_tokens_of_a_scope(go_semaphore: Go, one_s
 
 
 async def test_what_python_stores_for_a_token_is_what_go_stores(
-    go_semaphore: Go, one_server: str, redis: Redis
+    go_semaphore: Go, become: Become, deadline: int, one_server: str, redis: Redis
 ) -> None:
     async with Semaphore(one_server, "mail", 3) as ours:
         become("python")
         await ours.acquire()
     await go_semaphore("acquire", "go")
     assert await redis.zrange("asynq:sema:mail", 0, -1, withscores=True) == [
-        (b"go", DEADLINE),
-        (b"python", DEADLINE),
+        (b"go", deadline),
+        (b"python", deadline),
     ]
     assert await redis.keys("*") == [b"asynq:sema:mail"]
 
 
 async def test_a_token_of_go_whose_deadline_is_over_is_free_for_python(
-    go_semaphore: Go, one_server: str, redis: Redis
+    go_semaphore: Go, become: Become, one_server: str, redis: Redis
 ) -> None:
     for number in range(3):
         await redis.zadd("asynq:sema:mail", {f"dead-{number}": int(time.time()) - 5})
@@ -93,7 +107,9 @@ async def test_a_token_of_go_whose_deadline_is_over_is_free_for_python(
     assert (await go_semaphore("acquire", "go"))["acquired"]
 
 
-async def test_each_language_may_release_only_what_it_holds(go_semaphore: Go, one_server: str) -> None:
+async def test_each_language_may_release_only_what_it_holds(
+    go_semaphore: Go, become: Become, one_server: str
+) -> None:
     async with Semaphore(one_server, "mail", 3) as ours:
         become("python")
         await ours.acquire()
@@ -102,7 +118,7 @@ async def test_each_language_may_release_only_what_it_holds(go_semaphore: Go, on
 
 
 async def test_a_task_recovered_from_a_dead_go_worker_keeps_its_token_in_python(
-    go_semaphore: Go, one_server: str
+    go_semaphore: Go, become: Become, one_server: str
 ) -> None:
     for task_id in ("a", "b", "c"):
         await go_semaphore("acquire", task_id)
