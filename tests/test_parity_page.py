@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -17,14 +16,10 @@ from asynq_py import Inspector, SchedulerOptions, ServerOptions, TaskOptions
 from asynq_py.cli.program import program
 from asynq_py.integrations.prometheus import QueueMetrics
 from tests.interop.build import NoPeerError, documented
+from tests.pages import cited, is_defined, page, rows
 
-TESTS: Final = Path(__file__).parent
-PAGE: Final = (TESTS.parent / "docs" / "reference" / "parity.md").read_text("utf-8")
-ROWS: Final = [
-    tuple(cell.strip() for cell in line.strip("|").split("|"))
-    for line in PAGE.splitlines()
-    if line.startswith("| `")
-]
+PAGE: Final = page("reference/parity.md")
+ROWS: Final = rows(PAGE, begin="`")
 # Options that are named by a TypedDict and not by the signature.
 OPTIONS: Final = {
     "Task": TaskOptions,
@@ -39,7 +34,7 @@ def _quoted(text: str) -> list[str]:
 
 GO: Final = [name for row in ROWS for name in _quoted(row[0])]
 OURS: Final = [name for row in ROWS for name in _quoted(row[1])]
-CITED: Final = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", PAGE)
+CITED: Final = cited(PAGE)
 
 
 # -- what it names exists -----------------------------------------------------------------------------------
@@ -54,8 +49,7 @@ def test_there_is_something_to_check() -> None:
 
 @pytest.mark.parametrize(("path", "name"), sorted(set(CITED)), ids=lambda part: part.rpartition("/")[2])
 def test_every_test_that_is_named_exists(path: str, name: str) -> None:
-    source = (TESTS.parent / path).read_text("utf-8")
-    assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE)
+    assert is_defined(path, name)
 
 
 @pytest.mark.parametrize("name", sorted(set(OURS)))
