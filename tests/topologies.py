@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from asynq_py.errors import AsynqError
 
 MASTER_NAME: Final = "themaster"
 PATIENCE: Final = 30.0
+LASTING: Final = ("--appendonly", "yes", "--appendfsync", "always")  # every write is on disk before it is answered
 
 
 def program() -> str | None:
@@ -62,6 +64,15 @@ class Process:
             self._process.kill()
             self._process.wait(10)
             self._process = None
+
+    def freeze(self) -> None:
+        """Stop it where it is, its connections open."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def call(self, *arguments: str | int | bytes) -> Any:
         """Send a command, once the server answers; its reply comes as it is."""
@@ -120,11 +131,13 @@ class Watched:
 
 
 @contextmanager
-def watched(*, replicas: int = 1, down_after_ms: int = 500) -> Generator[Watched]:
+def watched(*, replicas: int = 1, down_after_ms: int = 500, lasting: bool = False) -> Generator[Watched]:
+    """`lasting`: a server that is killed may be started again, with its data."""
     with tempfile.TemporaryDirectory(prefix="asynq-py-test-") as name, ExitStack() as stack:
         folder, ports = Path(name), free_ports(1 + replicas + 3)
         master = ports[0]
         data = ["--save", "", "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
+        data += LASTING if lasting else ()
         following = ["--replicaof", "127.0.0.1", str(master)]
         servers = [
             Process(folder, port, data + (following if port != master else []))
@@ -213,7 +226,8 @@ def _id(process: Process) -> bytes:
 
 
 @contextmanager
-def clustered(*, node_timeout_ms: int = 1000) -> Generator[Nodes]:
+def clustered(*, node_timeout_ms: int = 1000, lasting: bool = False) -> Generator[Nodes]:
+    """`lasting`: a node that is killed may be started again, with its data."""
     with tempfile.TemporaryDirectory(prefix="asynq-py-test-") as name, ExitStack() as stack:
         folder, ports = Path(name), free_ports(12)
         processes = [
@@ -221,6 +235,7 @@ def clustered(*, node_timeout_ms: int = 1000) -> Generator[Nodes]:
                 *("--cluster-enabled", "yes", "--cluster-port", str(bus), "--save", ""),
                 *("--cluster-node-timeout", "500", "--repl-diskless-sync-delay", "0"),
                 *("--repl-ping-replica-period", "1"),  # a replica that has heard nothing is not listed
+                *(LASTING if lasting else ()),
             ])
             for port, bus in zip(ports[:6], ports[6:], strict=True)
         ]  # fmt: skip
