@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from asynq_py.app.router import Router
     from asynq_py.app.typed_task import CallOptions, TypedTask
     from asynq_py.client import Client
+    from asynq_py.client_middleware import ClientMiddleware, EnqueueCall
     from asynq_py.connection import RedisConfig
     from asynq_py.errors import (
         AsynqError,
@@ -77,10 +78,12 @@ __all__ = [
     "CallOptions",
     "CancelReason",
     "Client",
+    "ClientMiddleware",
     "ClusterNode",
     "ConcurrencyLimit",
     "DailyStats",
     "DuplicateTaskError",
+    "EnqueueCall",
     "EnqueueError",
     "EnqueueEvent",
     "EntryOptions",
@@ -144,6 +147,7 @@ _MODULES: Final = {
     "app.router": "Router",
     "app.typed_task": "CallOptions TypedTask",
     "client": "Client",
+    "client_middleware": "ClientMiddleware EnqueueCall",
     "connection": "RedisConfig",
     "errors": (
         "AsynqError BrokerError BrokerUnavailableError DuplicateTaskError EnqueueError "

@@ -86,6 +86,17 @@ class ActiveTask:
         return self._message.retried
 
     @property
+    def last_error(self) -> str | None:
+        """What the try before this one failed with; None if none failed."""
+        return self._message.error_msg or None
+
+    @property
+    def last_failed_at(self) -> datetime | None:
+        """When that was."""
+        failed_at = self._message.last_failed_at
+        return instant(failed_at) if failed_at else None
+
+    @property
     def max_retry(self) -> int:
         return self._message.retry
 
@@ -110,7 +121,8 @@ class ActiveTask:
         None if it is not known.
         """
         nanoseconds = self._try.pending_since or b""
-        return instant(int(nanoseconds) / 1e9) if nanoseconds.isdigit() else None
+        is_known = nanoseconds.isdigit() and len(nanoseconds) < 20  # anyone may write there
+        return instant(int(nanoseconds) / 1e9) if is_known else None
 
     @property
     def deadline(self) -> datetime:

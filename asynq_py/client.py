@@ -14,6 +14,7 @@ from typing import Final, Literal, Self, Unpack
 from asynq_py.broker.broker import Broker, NewTask, Stored, Storing, Unconfirmed
 from asynq_py.broker.durable_lane import Durability
 from asynq_py.broker.lanes import open_lane
+from asynq_py.client_middleware import ClientMiddleware, check_client_middleware, fold
 from asynq_py.clock import Clock, check_clock, instant
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
@@ -58,6 +59,7 @@ class Client:
     `payload_limit`: the largest payload accepted, bytes.
     `durability`: "replica": a task counts as enqueued when so many `replicas` have it as well as the master,
     for which they get `replica_timeout` seconds; else NotReplicatedError. "none": the master's word will do.
+    `middleware`: around every call that enqueues; the first is the outermost.
 
     Connects at the first call. Close it with `aclose()`, or use it as an async context manager.
     """
@@ -71,6 +73,7 @@ class Client:
         durability: Literal["none", "replica"] = "none",
         replicas: int = 1,
         replica_timeout: float = 1.0,
+        middleware: Iterable[ClientMiddleware] = (),
         clock: Clock | None = None,
     ) -> None:
         self._timeout = check_seconds("timeout", timeout, least=0.001)
@@ -90,6 +93,9 @@ class Client:
         self._ids = TaskIDs()
         self._is_closed = False
         self._outbox: Outbox[Submission, Storing] = Outbox(self._flush, limit=limits.ENQUEUE_BATCH)
+        layers = check_client_middleware(middleware)
+        self._one = fold(layers, self._answer_one) if layers else None
+        self._many = fold(layers, self._answer_many) if layers else None
 
     async def enqueue(self, task: Task, **options: Unpack[TaskOptions]) -> TaskInfo:
         """Store a task and return how it stands.
@@ -102,6 +108,11 @@ class Client:
         the task may have been stored all the same.
         """
         self._check_open()
+        if self._one is not None:
+            (told,) = await self._one([_with_options(task, options)])
+            if isinstance(told, EnqueueError):
+                raise _reason(told)
+            return told
         submission = self._prepare(task, options)
         try:
             answer = await self._outbox.put(submission)
@@ -136,7 +147,8 @@ class Client:
                 if not batch:
                     break
                 # one batch is prepared while Redis stores the one before it
-                sent.append(sending.create_task(self._enqueue_batch(batch, options)))
+                send = self._enqueue_batch if self._many is None else self._enqueue_through
+                sent.append(sending.create_task(send(batch, options)))
                 await asyncio.sleep(0)
                 if len(sent) > 1 and _is_away(await sent[-2]):
                     break
@@ -223,6 +235,35 @@ class Client:
             return self._accepted(submission, answer)
         except EnqueueError as error:
             return error
+
+    # -- with middleware --------------------------------------------------------------------------------
+
+    async def _answer_one(self, tasks: Sequence[Task]) -> list[TaskInfo | EnqueueError]:
+        if len(tasks) != 1:  # a middleware made more, or none, of the one
+            return await self._answer_many(tasks)
+        prepared = self._prepare_alone(tasks[0], {})
+        if isinstance(prepared, EnqueueError):
+            return [prepared]
+        answer: Storing | Exception
+        try:
+            answer = await self._outbox.put(prepared)
+        except BrokerUnavailableError as error:
+            (answer,) = await self._persist([prepared], [error])
+        except AsynqError as error:
+            answer = error
+        return [self._told(prepared, answer)]
+
+    async def _answer_many(self, tasks: Sequence[Task]) -> list[TaskInfo | EnqueueError]:
+        return await self._enqueue_batch(tasks, {})
+
+    async def _enqueue_through(
+        self, tasks: Sequence[Task], options: TaskOptions
+    ) -> list[TaskInfo | EnqueueError]:
+        """What is no task, or has bad options, does not come as far as the middleware."""
+        assert self._many is not None
+        given = [_with_options_alone(task, options) for task in tasks]
+        answers = iter(await self._many([item for item in given if isinstance(item, Task)]))
+        return [item if isinstance(item, EnqueueError) else next(answers) for item in given]
 
     # -- sending ----------------------------------------------------------------------------------------
 
@@ -328,6 +369,26 @@ def submission(task: Task, options: Options, *, keys: QueueKeys, task_id: str, n
         lock_ms = math.ceil((max(process_at - now, 0) + options.unique) * 1000)
     entry = NewTask(task_id, encode(_message(task, options, task_id, lock)), lock, lock_ms)
     return Submission(task, options, entry, state, process_at)
+
+
+def _with_options(task: Task, options: TaskOptions) -> Task:
+    if not isinstance(task, Task):
+        raise InvalidOptionError("task", type(task), "a Task")
+    return task.with_options(**options) if options else task
+
+
+def _with_options_alone(task: Task, options: TaskOptions) -> Task | EnqueueError:
+    try:
+        return _with_options(task, options)
+    except InvalidOptionError as error:
+        return _because(error, queue=options.get("queue") or "", task_id=options.get("task_id") or "")
+
+
+def _reason(error: EnqueueError) -> Exception:
+    """What `enqueue` raises: the reason itself, where a batch would have it as the cause."""
+    if type(error) is EnqueueError and isinstance(error.__cause__, AsynqError):
+        return error.__cause__
+    return error
 
 
 def _durability(wish: str, replicas: int, timeout: float, *, at_most: float) -> Durability | None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 from asynq_py.client import Client
+from asynq_py.client_middleware import ClientMiddleware, check_client_middleware
 from asynq_py.connection import RedisSource
 from asynq_py.errors import EnqueueError
 from asynq_py.info import TaskInfo
@@ -36,6 +37,7 @@ class SyncClient:
         durability: Literal["none", "replica"] = "none",
         replicas: int = 1,
         replica_timeout: float = 1.0,
+        middleware: Iterable[ClientMiddleware] = (),
     ) -> None:
         self._make = functools.partial(
             Client,
@@ -45,6 +47,7 @@ class SyncClient:
             durability=durability,
             replicas=replicas,
             replica_timeout=replica_timeout,
+            middleware=check_client_middleware(middleware),
         )
         self._client = self._make()  # checks the arguments here and now
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Unpack
+from typing import Final, Self, TypeVar, Unpack
 
 from asynq_py.errors import InvalidOptionError
 from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
+
+T = TypeVar("T", bound="Task")
 
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -45,14 +47,23 @@ class Task:
         object.__setattr__(self, "headers", _NO_HEADERS if headers is None else _checked_headers(headers))
         object.__setattr__(self, "options", DEFAULTS.override(options) if options else DEFAULTS)
 
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Make the same task with these headers on top of its own. Raises: InvalidOptionError."""
+        return self._changed(headers={**self.headers, **_checked_headers(headers)}, options=self.options)
+
+    def with_options(self, **options: Unpack[TaskOptions]) -> Self:
+        """Make the same task with these options on top of its own. Raises: InvalidOptionError."""
+        return self._changed(headers=dict(self.headers), options=self.options.override(options))
+
+    def _changed(self, *, headers: dict[str, str], options: Options) -> Self:
+        return _again(self.__class__, self.type, self.payload, headers, options)
+
     def __reduce__(self) -> tuple[Callable[..., Task], tuple[object, ...]]:
         # a view of a mapping can be neither pickled nor copied
         return _again, (self.__class__, self.type, self.payload, dict(self.headers), self.options)
 
 
-def _again(
-    kind: type[Task], type_: str, payload: bytes | None, headers: dict[str, str], options: Options
-) -> Task:
+def _again(kind: type[T], type_: str, payload: bytes | None, headers: dict[str, str], options: Options) -> T:
     """What was checked when the task was made is not checked again."""
     task = object.__new__(kind)
     object.__setattr__(task, "type", type_)

@@ -15,6 +15,7 @@ from asynq_py.app.running import handler_of, parking
 from asynq_py.app.signature import Signature
 from asynq_py.app.typed_task import handle_of
 from asynq_py.client import Client
+from asynq_py.client_middleware import ClientMiddleware, check_client_middleware
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import EnqueueError
 from asynq_py.inspector import Inspector
@@ -60,6 +61,15 @@ class App(Router):
         for layer in middleware:
             check_middleware(layer)
         self._middleware.extend(middleware)
+
+    def on_enqueue(self, *middleware: ClientMiddleware) -> None:
+        """Add middleware around all that this app enqueues; the first added is the outermost.
+
+        Before the first task is enqueued: clients that are open keep what they have.
+
+        Raises: InvalidOptionError: it cannot be called.
+        """
+        self._outlet.use(check_client_middleware(middleware))
 
     @property
     def client(self) -> Client:

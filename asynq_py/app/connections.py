@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from asynq_py.app.waiting import Waiting
 from asynq_py.client import Client
+from asynq_py.client_middleware import ClientMiddleware
 from asynq_py.connection import RedisSource
 from asynq_py.errors import AsynqError
 from asynq_py.inspector import Inspector
@@ -16,8 +17,8 @@ from asynq_py.inspector import Inspector
 class Connections:
     """Those of one event loop. They connect when they are first used."""
 
-    def __init__(self, redis: RedisSource) -> None:
-        self.client = Client(redis)
+    def __init__(self, redis: RedisSource, middleware: Sequence[ClientMiddleware]) -> None:
+        self.client = Client(redis, middleware=middleware)
         self.inspector = Inspector(redis)
         self.waiting = Waiting(self.inspector, redis)
         # `asyncio.run` ends its asynchronous generators while the loop still runs: those who do not close
@@ -44,7 +45,12 @@ class Outlet:
 
     def __init__(self, redis: RedisSource) -> None:
         self._redis = redis
+        self._middleware: list[ClientMiddleware] = []
         self._open: dict[asyncio.AbstractEventLoop, Connections] = {}
+
+    def use(self, middleware: Sequence[ClientMiddleware]) -> None:
+        """For the clients that are opened from now on."""
+        self._middleware.extend(middleware)
 
     def here(self) -> Connections:
         """Raises: AsynqError: no event loop runs here."""
@@ -58,7 +64,7 @@ class Outlet:
         if found is None:
             for other in [other for other in self._open if other.is_closed()]:
                 del self._open[other]
-            found = self._open[loop] = Connections(self._redis)
+            found = self._open[loop] = Connections(self._redis, self._middleware)
         return found
 
     async def aclose(self) -> None:

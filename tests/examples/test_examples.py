@@ -60,6 +60,14 @@ def test_middleware(redis_url: str) -> None:
     ]
 
 
+def test_client_middleware(redis_url: str) -> None:
+    assert run("client_middleware.py", redis_url) == [
+        "1 enqueued, 0 refused",
+        "building the report of acme",
+        "1 enqueued, 2 refused",
+    ]
+
+
 def test_retries_and_errors(redis_url: str) -> None:
     lines = run("retries_and_errors.py", redis_url)
     tries = [line for line in lines if ", try " in line]

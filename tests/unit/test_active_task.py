@@ -49,6 +49,13 @@ def test_a_task_tells_since_when_it_was_pending_if_that_is_known(
     assert active_task("t", attempt=attempt).pending_since == moment
 
 
+def test_a_task_tells_how_the_try_before_went() -> None:
+    failed = TaskMessage(error_msg="no route", last_failed_at=1767323045)
+    task = ActiveTask(failed, Try())
+    assert (task.last_error, task.last_failed_at) == ("no route", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert (active_task().last_error, active_task().last_failed_at) == (None, None)
+
+
 @pytest.mark.parametrize(("deadline", "year"), [(2.0**63, 9999), (-(2.0**63), 1)])
 def test_a_deadline_beyond_what_a_datetime_can_show_is_the_last_or_first_that_it_can(
     deadline: float, year: int

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import pickle
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -139,3 +140,18 @@ def test_a_task_that_was_pickled_or_copied_is_equal_and_still_immutable(
 
 def test_tasks_are_told_apart_in_a_set_by_their_headers_too() -> None:
     assert len({Task("t", headers={"a": text}) for text in ("1", "2", "1")}) == 2
+
+
+def test_headers_and_options_can_be_changed_on_a_copy() -> None:
+    task = Task("t", b"p", headers={"a": "1", "b": "2"}, queue="low", process_in=5)
+
+    other = task.with_headers({"b": "3", "c": "4"}).with_options(max_retry=1, process_at=datetime.now(UTC))
+
+    assert (other.type, other.payload) == ("t", b"p")
+    assert other.headers == {"a": "1", "b": "3", "c": "4"}
+    assert (other.options.queue, other.options.max_retry, other.options.process_in) == ("low", 1, None)
+    assert (task.headers, task.options.max_retry) == ({"a": "1", "b": "2"}, 25)
+    with pytest.raises(InvalidOptionError, match="headers"):
+        task.with_headers({"a": 1})  # type: ignore[dict-item]
+    with pytest.raises(InvalidOptionError, match="max_retry"):
+        task.with_options(max_retry=-1)
