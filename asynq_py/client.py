@@ -19,6 +19,7 @@ from asynq_py.clock import Clock, check_clock, instant
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
     AsynqError,
+    BrokerError,
     BrokerUnavailableError,
     DuplicateTaskError,
     EnqueueError,
@@ -345,10 +346,10 @@ class Client:
                         outcome[i] = answer
         except TimeoutError:
             pass
-        for i, answer in enumerate(outcome):
-            if isinstance(answer, BrokerUnavailableError) and submissions[i].repeated:
-                answer.maybe_done = True
-        return outcome
+        return [
+            _in_doubt(item, answer) if item.repeated else answer
+            for item, answer in zip(submissions, outcome, strict=True)
+        ]
 
 
 def submission(task: Task, options: Options, *, keys: QueueKeys, task_id: str, now: float) -> Submission:
@@ -414,6 +415,20 @@ def _mark(submission: Submission, answer: Storing | Exception) -> bool:
         return False
     submission.repeated = submission.repeated or answer.maybe_done
     return True
+
+
+def _in_doubt(submission: Submission, answer: Storing | Exception) -> Storing | Exception:
+    """What a repeated request is told says little of the first one, which may have stored the task."""
+    if isinstance(answer, BrokerUnavailableError):
+        answer.maybe_done = True
+    elif isinstance(answer, BrokerError):
+        unknown = BrokerUnavailableError(f"Redis did not answer, and when asked again: {answer}")
+        unknown.maybe_done = True
+        unknown.__cause__ = answer
+        return unknown
+    elif answer is Stored.ID_IN_USE and submission.options.task_id is None:
+        return Stored.YES  # nobody else has this ID: it is there, and has been tried and failed meanwhile
+    return answer
 
 
 def _message(task: Task, options: Options, task_id: str, lock: str) -> TaskMessage:

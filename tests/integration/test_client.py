@@ -22,7 +22,7 @@ from asynq_py import (
 )
 from tests.clock import ManualClock
 from tests.eventually import eventually
-from tests.proxy import Cut, Fault, Hold, Lose, Proxy
+from tests.proxy import Answer, Cut, Fault, Hold, Lose, Proxy
 from tests.servers import plain_client
 from tests.state import NOW, NOW_NS, State, dump, kept, seed, state
 
@@ -430,6 +430,44 @@ async def test_many_tasks_whose_answer_is_lost_are_stored_once(
 
     assert all(isinstance(result, TaskInfo) for result in results)
     assert await redis.llen("asynq:{q}:pending") == 500
+
+
+async def test_a_refusal_leaves_the_outcome_open_when_an_earlier_answer_was_lost(
+    shaky: Client, proxy: Proxy, redis: Redis
+) -> None:
+    await shaky.enqueue(Task("warm"), queue="q")
+    proxy.inject(Cut())
+    proxy.inject(Answer(b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"))
+
+    with pytest.raises(BrokerUnavailableError, match="maxmemory") as caught:
+        await shaky.enqueue(Task("t"), queue="q", task_id="a")
+
+    assert caught.value.maybe_done
+    assert await redis.exists("asynq:{q}:t:a")
+
+
+@pytest.mark.parametrize("task_id", [None, "mine"])
+async def test_a_task_that_has_failed_before_its_lost_answer_was_asked_for_again_is_ours(
+    shaky: Client, proxy: Proxy, redis: Redis, task_id: str | None
+) -> None:
+    await shaky.enqueue(Task("warm"), queue="q")
+    lost = proxy.inject(Cut())
+    call = asyncio.ensure_future(shaky.enqueue(Task("t"), queue="q", task_id=task_id))
+    await lost.happened.wait()
+    proxy.is_refusing = True
+    (stored,) = [key async for key in redis.scan_iter("asynq:{q}:t:*") if not await _is_warm(redis, key)]
+    await redis.hset(stored, "msg", "with one failure more")
+    proxy.is_refusing = False
+
+    if task_id is None:
+        assert (await call).id == stored.decode().rpartition(":")[2]
+    else:  # it may be another's
+        with pytest.raises(TaskIDConflictError):
+            await call
+
+
+async def _is_warm(redis: Redis, key: bytes) -> bool:
+    return b"warm" in (await redis.hget(key.decode(), "msg") or b"")
 
 
 async def test_an_absent_redis_is_told_with_its_cause_and_in_time(free_port: int) -> None:
