@@ -49,7 +49,8 @@ def _wrapped(layer: ClientMiddleware, inner: EnqueueCall) -> EnqueueCall:
                 "middleware", _name(layer), "a coroutine function (async def) of tasks and call_next"
             )
         answers = await running
-        if not isinstance(answers, Sequence) or len(answers) != len(tasks):
+        given: object = answers  # types promise what users may have forgotten
+        if not isinstance(given, Sequence) or len(given) != len(tasks):
             raise InvalidOptionError("middleware", _name(layer), "one that returns an answer for each task")
         return answers
 

@@ -20,15 +20,13 @@ from asynq_py import (
     AsyncHandler,
     AsynqError,
     BrokerUnavailableError,
-    CancelReason,
     Inspector,
     InvalidOptionError,
     QueueInfo,
     QueueNotFoundError,
-    RetryLater,
-    RevokeTask,
-    SkipRetry,
 )
+from asynq_py.integrations.outcomes import expected_outcome
+from asynq_py.integrations.task_types import MOST_TYPES, TaskTypes
 
 try:
     import prometheus_client
@@ -46,13 +44,10 @@ logger = logging.getLogger(__name__)
 PORT: Final = 9876  # that of Go's exporter
 INTERVAL: Final = 10.0  # seconds between looks at the queues
 MOST_QUEUES: Final = 1000  # that get series; the first by name
-MOST_TYPES: Final = 100  # of tasks that get series; those seen later share one
-OTHER: Final = "other"
 PROBE: Final = 0.25  # seconds between measurements of the event loop's delay
 LAG_BUCKETS: Final = (0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 60.0, 300.0, 1800.0)  # seconds
 BUCKETS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)  # seconds
 DELAY_BUCKETS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)  # seconds
-CAUSES: Final = 16  # errors that are looked through for what a handler wishes, as a server does
 
 _STATES: Final[Sequence[tuple[str, Callable[[QueueInfo], int]]]] = (
     ("active", lambda info: info.active),
@@ -244,8 +239,7 @@ class ServerMetrics:
         types: Collection[str] | None = None,
         buckets: Sequence[float] = BUCKETS,
     ) -> None:
-        self._types = set() if types is None else set(types)
-        self._is_open = types is None
+        self._types = TaskTypes(types, MOST_TYPES)
         self._durations = Histogram(
             "asynq_py_task_duration_seconds",
             "Time that handlers took, by what became of the task",
@@ -291,8 +285,8 @@ class ServerMetrics:
             raise
         finally:
             running.dec()
-            kind = self._type(task.type)
-            outcome = _outcome(task, failure)
+            kind = self._types.label(task.type)
+            outcome = expected_outcome(task, failure)
             self._durations.labels(task.queue, kind, outcome).observe(time.perf_counter() - began)
             if task.cancel_reason is not None:
                 self._cancelations.labels(task.queue, kind, str(task.cancel_reason)).inc()
@@ -309,43 +303,6 @@ class ServerMetrics:
             due = loop.time() + PROBE
             await anyio.sleep(PROBE)
             self._delay.observe(max(0.0, loop.time() - due))
-
-    def _type(self, name: str) -> str:
-        if name in self._types:
-            return name
-        if self._is_open and len(self._types) < MOST_TYPES:
-            self._types.add(name)
-            return name
-        return OTHER
-
-
-def _outcome(task: ActiveTask, error: BaseException | None) -> str:
-    """What the server is about to write, by the rules of behaviour 6.2."""
-    reason = task.cancel_reason
-    if reason is CancelReason.LEASE_LOST:
-        return "lost"  # nothing is written: another worker runs it again
-    if error is None:
-        return "done"
-    if not (reason is not None and isinstance(error, asyncio.CancelledError)):
-        if _is(error, RevokeTask):
-            return "revoked"
-        if _is(error, RetryLater):
-            return "put_off"
-        if _is(error, SkipRetry):
-            return "archived"
-    if reason is CancelReason.SHUTDOWN:
-        return "handed_back"
-    return "archived" if task.retried >= task.max_retry else "retried"
-
-
-def _is(error: BaseException, kind: type[BaseException]) -> bool:
-    """Is it such an error, or was it raised from one?"""
-    seen: BaseException | None = error
-    for _ in range(CAUSES):
-        if seen is None or isinstance(seen, kind):
-            return seen is not None
-        seen = seen.__cause__
-    return False
 
 
 # -- an exporter of its own ---------------------------------------------------------------------------------

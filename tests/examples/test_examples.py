@@ -37,6 +37,19 @@ def test_typed_tour(redis_url: str) -> None:
     ]
 
 
+def test_dependencies(redis_url: str) -> None:
+    assert run("dependencies.py", redis_url) == [
+        "open the database",
+        "commit ['LH 100: 2 for acme']",
+        "booked, and before it: 0",
+        "roll back ['LH 100: 10 for acme']",
+        "refused: book: db: it is injected where the task runs, and cannot be enqueued",
+        "close the database",
+        "direct: 1 ['LH 101: 1 for acme']",
+        "overridden: 1 ['LH 101: 1 for acme', 'LH 102: 1 for acme']",
+    ]
+
+
 def test_embedding(redis_url: str) -> None:
     assert run("embedding.py", redis_url) == [
         "POST /pictures: 202",
@@ -65,6 +78,18 @@ def test_client_middleware(redis_url: str) -> None:
         "1 enqueued, 0 refused",
         "building the report of acme",
         "1 enqueued, 2 refused",
+    ]
+
+
+def test_tracing(redis_url: str) -> None:
+    assert run("tracing.py", redis_url) == [
+        "receipt 7",
+        "POST /orders",
+        "  enqueue send_receipt",
+        "    process send_receipt retried",
+        "      render",
+        "    process send_receipt done",
+        "      render",
     ]
 
 

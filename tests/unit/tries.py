@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from asynq_py.active_task import ActiveTask, CancelReason
@@ -22,6 +22,10 @@ class Try:
     def __init__(self) -> None:
         self.results: list[bytes] = []
         self.in_threads = 0
+        self.is_closing = False
+
+    def begin_closing(self) -> None:
+        self.is_closing = True
 
     async def write_result(self, data: bytes) -> None:
         self.results.append(data)
@@ -32,9 +36,20 @@ class Try:
 
 
 def active_task(
-    type: str = "t", payload: bytes = b"", *, attempt: Try | None = None, retried: int = 0
+    type: str = "t",
+    payload: bytes = b"",
+    *,
+    attempt: Try | None = None,
+    retried: int = 0,
+    headers: Mapping[str, str] | None = None,
 ) -> ActiveTask:
     message = TaskMessage(
-        type=type, payload=payload, id="id1", queue="default", retry=25, retried=retried, headers={"k": "v"}
+        type=type,
+        payload=payload,
+        id="id1",
+        queue="default",
+        retry=25,
+        retried=retried,
+        headers={"k": "v"} if headers is None else headers,
     )
     return ActiveTask(message, attempt or Try())
