@@ -1,0 +1,64 @@
+"""The test of the test: a product broken on purpose, in the processes of the load only, must be reported."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Final, NamedTuple
+
+from asynq_py.broker.scripts import Script
+
+HASTY: Final = "hasty-ack"  # a producer that believes in a task before Redis has it
+
+
+class Breakage(NamedTuple):
+    """In the script this text becomes that."""
+
+    script: str
+    text: str
+    instead: str
+
+
+SCRIPTS: Final[Mapping[str, Breakage]] = {
+    "recover-forgets": Breakage("recover", "redis.call('RPUSH', pending, id)", ""),
+    "forward-forgets": Breakage("forward", "redis.call('LPUSH', pending, id)", ""),
+    "extend-lies": Breakage(
+        "extend",
+        "if owns(lease, id, token) then",
+        "if owns(lease, id, token) then answer = 1 end if false then",
+    ),
+    "done-counts-twice": Breakage("done", "total, #finished", "total, 2 * #finished"),
+    "done-keeps-hashes": Breakage("done", "redis.call('DEL', unpack(finished))", ""),
+    "locks-are-ignored": Breakage(
+        "enqueue", "not redis.call('SET', lock, id, 'NX', 'PX', lock_ms)", "redis.call('GET', lock) == ''"
+    ),
+    "ticks-are-free": Breakage("enqueue_tick", "if at < before + math.max(spacing, 1) then", "if false then"),
+}
+NAMES: Final = (HASTY, *SCRIPTS)
+
+
+def places_of(name: str) -> list[tuple[ModuleType, str, Script]]:
+    """Where the product keeps the script that this breakage is about: module, attribute, script."""
+    return [
+        (module, attribute, value)
+        for key, module in tuple(sys.modules.items())
+        if key.startswith("asynq_py.broker.")
+        for attribute, value in vars(module).items()
+        if isinstance(value, Script) and value.name == SCRIPTS[name].script
+    ]
+
+
+def break_scripts(name: str) -> None:
+    """Break what goes by that name, if it is a script, in this process."""
+    if name not in SCRIPTS:
+        return
+    _, text, instead = SCRIPTS[name]
+    places = places_of(name)
+    assert places, f"there is no script for {name}"
+    for module, attribute, script in places:
+        assert text in script.body, f"{script.name} has changed: {name} breaks nothing any more"
+        body = script.body.replace(text, instead)
+        sha = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
+        setattr(module, attribute, Script(script.name, body, sha))

@@ -1,0 +1,279 @@
+"""The verdict: the ledger and what is left in Redis, compared. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
+
+from tests.books import Books
+from tests.verify.chaos.accounts import Account, Accounts, Run
+from tests.verify.chaos.causes import ENQUEUED_AGAIN, HANDED_BACK, Bounds, Causes
+from tests.verify.report import Figure
+
+EARLY = 1.1  # seconds: due times are whole seconds, cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What Redis says at the end. `wall`: Unix time minus the ledger's."""
+
+    queues: Mapping[str, Books]
+    wall: float = 0.0
+
+
+@dataclass(slots=True)
+class Verdict:
+    """`figures`: all, by label. `broken`: examples by the label of a promise that was not kept."""
+
+    figures: dict[str, Figure] = field(default_factory=dict)
+    broken: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.broken)
+
+    def none_of(self, label: str, found: list[str]) -> None:
+        """A promise: there is none of these."""
+        self.figures[label] = len(found)
+        if found:
+            self.broken[label] = found
+
+
+def judge(accounts: Accounts, remains: Remains, bounds: Bounds, *, forgets: bool) -> Verdict:
+    """`forgets`: may the servers lose what only a master knew?"""
+    verdict = Verdict()
+    told = Counter(task.told or "never told" for task in accounts.tasks.values())
+    verdict.figures["tasks acknowledged"] = told["ack"]
+    verdict.figures["tasks refused"] = told["refused"] + told["duplicate"]
+    verdict.figures["tasks of unknown outcome"] = told["unknown"] + told["never told"] + told["conflict"]
+    verdict.figures["runs"] = len(accounts.all_runs)
+    _what_is_left(verdict, accounts, remains)
+    causes = Causes(accounts, bounds, forgets=forgets)
+    extra_lives = _duplicates(verdict, accounts, causes)
+    _transitions(verdict, accounts, remains, extra_lives, forgets=forgets)
+    _locks(verdict, accounts, remains)
+    _times(verdict, accounts, remains, forgets=forgets)
+    _processes(verdict, accounts)
+    _paces(verdict, accounts)
+    for kind, count in sorted(Counter(fault.kind for fault in accounts.faults).items()):
+        verdict.figures[f"faults: {kind}"] = count
+    return verdict
+
+
+def _what_is_left(verdict: Verdict, accounts: Accounts, remains: Remains) -> None:
+    books = remains.queues.values()
+    put_aside = {task_id for left in books for task_id in left.archived}
+    completed = {task_id for left in books for task_id in left.completed}
+    moving = {
+        task_id
+        for left in books
+        for tasks in (left.pending, left.active, left.scheduled, left.retry, left.strays, left.ghosts)
+        for task_id in tasks
+    }
+    acknowledged = [task for task in accounts.tasks.values() if task.told == "ack"]
+    verdict.none_of(
+        "acknowledged tasks lost",
+        [
+            task.id
+            for task in acknowledged
+            if not accounts.succeeded(task.id) and task.id not in put_aside | completed | moving
+        ],
+    )
+    verdict.none_of(
+        "phantoms: run, and never asked for, or refused",
+        [task_id for task_id in accounts.runs if not _is_known(accounts, task_id)],
+    )
+    verdict.none_of(
+        "stuck: tasks in no final state, leases, ghosts, strays",
+        sorted(moving | {task_id for left in books for task_id in left.unleased}),
+    )
+    verdict.none_of(
+        "results lost",
+        [
+            task.id
+            for task in acknowledged
+            if task.is_kept and accounts.succeeded(task.id) and task.id not in put_aside | completed
+        ],
+    )
+    verdict.figures["tasks archived"] = len(put_aside)
+
+
+def _is_known(accounts: Accounts, task_id: str) -> bool:
+    task = accounts.tasks.get(task_id)
+    if task is None:
+        return task_id in accounts.ticks
+    if task.told == "duplicate":  # it may have been asked for again when it had run already
+        return all(run.at < task.told_at for run in accounts.runs[task_id])
+    return task.told != "refused"
+
+
+def _duplicates(verdict: Verdict, accounts: Accounts, causes: Causes) -> Counter[str]:
+    """Returns: by queue, how many tasks lived twice because they were enqueued twice."""
+    explained: Counter[str] = Counter()
+    extra_lives: Counter[str] = Counter()
+    unexplained: list[str] = []
+    overlapping: list[str] = []
+    for before, after in _pairs(accounts):
+        cause = causes.of(before, after)
+        if cause is None:
+            unexplained.append(f"{before} then {after}")
+        elif cause:
+            explained[cause] += 1
+            if cause is ENQUEUED_AGAIN:
+                extra_lives[accounts.tasks[before.id].queue] += 1
+        died_at, _ = accounts.deaths.get(before.who, (float("inf"), 0))
+        if min(before.ended_at, died_at) > after.at and cause in (None, HANDED_BACK):
+            overlapping.append(f"{before} beside {after}")
+    verdict.none_of("duplicates unexplained", unexplained)
+    verdict.none_of("runs at the same time, unexplained", overlapping)
+    verdict.figures["duplicates explained"] = explained.total()
+    for cause, count in sorted(explained.items()):
+        verdict.figures[f"duplicates: {cause}"] = count
+    return extra_lives
+
+
+def _pairs(accounts: Accounts) -> Iterator[tuple[Run, Run]]:
+    for runs in accounts.runs.values():
+        yield from pairwise(runs)
+
+
+def _transitions(
+    verdict: Verdict, accounts: Accounts, remains: Remains, extra_lives: Counter[str], *, forgets: bool
+) -> None:
+    """Redis counts each final success once: as many as tasks have succeeded and are not put aside."""
+    doubled: list[str] = []
+    missed: list[str] = []
+    for queue, left in remains.queues.items():
+        succeeded = {
+            task_id
+            for task_id in accounts.runs
+            if _queue(accounts, task_id) == queue and accounts.succeeded(task_id)
+        }
+        wanted = len(succeeded - left.archived) + extra_lives[queue]
+        counted = left.processed - left.failed
+        doubled += [queue] * max(0, counted - wanted)
+        missed += [queue] * max(0, wanted - counted)
+    verdict.none_of("final transitions made twice", doubled)
+    if forgets:
+        verdict.figures["final transitions a failover forgot"] = len(missed)
+    else:
+        verdict.none_of("final transitions not counted", missed)
+
+
+def _queue(accounts: Accounts, task_id: str) -> str:
+    task = accounts.tasks.get(task_id)
+    return "default" if task is None else task.queue
+
+
+def _locks(verdict: Verdict, accounts: Accounts, remains: Remains) -> None:
+    put_aside = {task_id for left in remains.queues.values() for task_id in left.archived}
+    by_key: dict[str, list[Account]] = defaultdict(list)
+    for task in accounts.tasks.values():
+        if task.key:
+            by_key[task.key].append(task)
+    violations = []
+    for tasks in by_key.values():
+        stored = [task for task in tasks if task.told == "ack" and task.id not in put_aside]
+        for task in stored:
+            over_at = _first_success(accounts, task)
+            violations += [
+                f"{task.id} and {other.id}"
+                for other in stored
+                if task.told_at < other.asked_at and other.told_at < over_at
+            ]
+    verdict.none_of("unique tasks beside each other", violations)
+    kept = sum(bool(task.key) and task.id in put_aside for task in accounts.tasks.values())
+    locks = sum(left.locks for left in remains.queues.values())
+    verdict.none_of("locks left behind", ["a lock"] * (locks - kept))
+
+
+def _first_success(accounts: Accounts, task: Account) -> float:
+    return min((run.ended_at for run in accounts.runs.get(task.id, ()) if run.end == "ok"), default=0.0)
+
+
+def _times(verdict: Verdict, accounts: Accounts, remains: Remains, *, forgets: bool) -> None:
+    verdict.none_of(
+        "tasks run too early",
+        [
+            run.id
+            for run in accounts.all_runs
+            if (task := accounts.tasks.get(run.id)) and run.at < task.asked_at + task.delay - EARLY
+        ],
+    )
+    by_second: dict[int, set[str]] = defaultdict(set)
+    for task_id in accounts.runs:
+        if task_id in accounts.ticks:
+            by_second[accounts.ticks[task_id]].add(task_id)
+    away = [
+        (fault.start + remains.wall - 2, fault.stop + remains.wall + 2)
+        for fault in accounts.faults
+        if fault.target == "servers" and forgets
+    ]
+
+    def is_excused(second: int) -> bool:
+        return any(start <= second <= stop for start, stop in away)
+
+    verdict.figures["ticks"] = len(by_second)
+    doubled = [second for second, tasks in by_second.items() if len(tasks) > 1]
+    span = range(min(by_second, default=0), max(by_second, default=0))
+    missing = [second for second in span if second not in by_second]
+    verdict.none_of("ticks twice", [str(second) for second in doubled if not is_excused(second)])
+    verdict.none_of("ticks missing", [str(second) for second in missing if not is_excused(second)])
+    if forgets:
+        excused = sum(map(is_excused, (*doubled, *missing)))
+        verdict.figures["ticks lost or doubled by a failover"] = excused
+
+
+def _processes(verdict: Verdict, accounts: Accounts) -> None:
+    """A process ends because it was killed, told to, or ended by a task that does that; never by itself."""
+    killed = {fault.target for fault in accounts.faults if fault.kind.startswith("kill-")}
+    told = {fault.target for fault in accounts.faults if fault.kind == "term-worker"}
+    by_themselves = [
+        f"{who}: {code}"
+        for who, (at, code) in accounts.deaths.items()
+        if not (
+            (code == -9 and who in killed)
+            or (code == 9 and who in accounts.exits)
+            or (code == 0 and (who in told or at > accounts.over_at))
+            # told before it could listen
+            or (code == -15 and (who in told or at > accounts.over_at))
+        )
+    ]
+    verdict.none_of("processes that ended by themselves", by_themselves)
+    ends = [
+        accounts.deaths[fault.target][0] - fault.start
+        for fault in accounts.faults
+        if fault.kind == "term-worker" and fault.target in accounts.deaths
+    ]
+    verdict.figures["longest end after SIGTERM, s"] = max(ends, default=0.0)
+
+
+def _paces(verdict: Verdict, accounts: Accounts) -> None:
+    begins = sorted(run.at for run in accounts.all_runs)
+    recoveries, undisturbed = [], []
+    deaths = {fault.target: fault.start for fault in accounts.faults if fault.kind == "kill-worker"}
+    servers = [fault for fault in accounts.faults if fault.target == "servers"]
+    for before, after in _pairs(accounts):
+        died_at = deaths.get(before.who)
+        if died_at is None or before.end or not before.at <= died_at <= after.at:
+            continue
+        recoveries.append(after.at - died_at)
+        if after.crashes == 1 and not any(
+            fault.start <= after.at and fault.stop >= died_at for fault in servers
+        ):
+            undisturbed.append(after.at - died_at)
+    verdict.figures["recovery after SIGKILL, tasks"] = len(recoveries)
+    verdict.figures["recovery after SIGKILL, median s"] = median(recoveries) if recoveries else 0.0
+    verdict.figures["recovery after SIGKILL, longest s"] = max(recoveries, default=0.0)
+    verdict.figures["the same, Redis undisturbed, longest s"] = max(undisturbed, default=0.0)
+    resumed = [
+        min((at for at in begins if at >= fault.stop), default=fault.stop) - fault.stop
+        for fault in accounts.faults
+        if fault.kind == "restart"
+    ]
+    verdict.figures["work resumes after a restart of Redis, longest s"] = max(resumed, default=0.0)
+    pauses = [later - earlier for earlier, later in pairwise(begins)]
+    verdict.figures["longest pause of all work, s"] = max(pauses, default=0.0)

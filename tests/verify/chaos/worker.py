@@ -1,0 +1,129 @@
+"""A worker of the load: `python -m tests.verify.chaos.worker URL FOLDER WHO BREAKAGE`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from asynq_py import ActiveTask, Server
+from tests.verify.chaos import breakage
+from tests.verify.chaos.jobs import LEASE, QUEUES
+from tests.verify.chaos.ledger import Ledger, now
+
+SCAN: Final = 0.5
+LOOK: Final = 0.1  # seconds between looks whether this process is let run
+STALL: Final = 0.5
+CONCURRENCY: Final = 10
+
+
+class Handlers:
+    """One coroutine for each temper; all that happens is noted."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._by_temper: Mapping[str, Callable[[ActiveTask], Awaitable[None]]] = {
+            "work": self.work,
+            "unique": self.unique,
+            "tick": self.unique,
+            "long": self.work,
+            "steady": self.work,
+            "flaky": self.flaky,
+            "slow": self.slow,
+            "block": self.block,
+            "defy": self.defy,
+            "thread": self.thread,
+            "exit": self.exit,
+            "poison": self.poison,
+        }
+
+    async def handle(self, task: ActiveTask) -> None:
+        self._ledger.note("begin", task.id, f"{task.retried} {task.crashes}")
+        try:
+            await self._by_temper[task.type](task)
+        except asyncio.CancelledError:
+            self._ledger.note("end", task.id, task.cancel_reason or "cancelled")
+            raise
+        except Exception:
+            self._ledger.note("end", task.id, "failed")
+            raise
+        self._ledger.note("end", task.id, "ok")
+
+    async def work(self, task: ActiveTask) -> None:
+        await asyncio.sleep(float(task.payload))
+
+    async def unique(self, task: ActiveTask) -> None:
+        await asyncio.sleep(0.02)
+
+    async def flaky(self, task: ActiveTask) -> None:
+        if task.retried < float(task.payload):
+            raise RuntimeError("as it was told to")
+
+    async def slow(self, task: ActiveTask) -> None:
+        if task.retried == 0:
+            await asyncio.Event().wait()
+
+    async def block(self, task: ActiveTask) -> None:
+        began = now()
+        time.sleep(float(task.payload))  # noqa: ASYNC251 - this is what it is for
+        self._ledger.note("blocked", task.id, f"{now() - began:.3f}", at=began)
+
+    async def defy(self, task: ActiveTask) -> None:
+        swallowed = 0
+        while task.retried == 0 and swallowed < 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+
+    async def thread(self, task: ActiveTask) -> None:
+        await task.run_in_thread(lambda active: time.sleep(float(active.payload)))
+
+    async def exit(self, task: ActiveTask) -> None:
+        if task.crashes == 0 and task.retried == 0:
+            await self.poison(task)
+
+    async def poison(self, task: ActiveTask) -> None:
+        await asyncio.sleep(float(task.payload))
+        self._ledger.note("exits", task.id)
+        os._exit(9)
+
+
+def watch(ledger: Ledger) -> None:
+    """Note when the machine did not let this process run. For a thread of its own."""
+    while True:
+        began = now()
+        time.sleep(LOOK)
+        if (stalled := now() - began - LOOK) > STALL:
+            ledger.note("stalled", "", f"{stalled:.3f}", at=began)
+
+
+async def main(url: str, folder: Path, who: str, broken: str) -> None:
+    ledger = Ledger(folder, who)
+    breakage.break_scripts(broken)
+    threading.Thread(target=watch, args=(ledger,), daemon=True).start()
+    server = Server(
+        url,
+        Handlers(ledger).handle,
+        queues=QUEUES,
+        concurrency=CONCURRENCY,
+        lease=LEASE,
+        recover_interval=SCAN,
+        forward_interval=0.5,
+        janitor_interval=1.0,
+        shutdown_timeout=1.5,
+        cancel_grace=1.0,
+        retry_delay=lambda *_: 1.0,
+    )
+    ledger.note("started")
+    await server.serve()
+    ledger.note("served")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]))

@@ -1,0 +1,40 @@
+"""A short soak under faults; and the same on a product that is broken on purpose, which must be told."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.verify.chaos import breakage, soak
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server on this machine"),
+    pytest.mark.timeout(240),
+]
+
+
+def test_a_soak_breaks_no_promise() -> None:
+    verdict = soak.run(soak.Settings("standalone", seconds=8.0, seed="smoke"))
+
+    assert not verdict.broken
+    assert verdict.figures["runs"]
+
+
+def test_a_soak_of_a_broken_product_fails() -> None:
+    settings = soak.Settings("standalone", seconds=4.0, seed="smoke", broken="done-keeps-hashes")
+
+    verdict = soak.run(settings)
+
+    assert set(verdict.broken) == {"stuck: tasks in no final state, leases, ghosts, strays"}
+
+
+@pytest.mark.parametrize("name", breakage.SCRIPTS)
+def test_what_is_broken_on_purpose_is_still_there_to_be_broken(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, attribute, script in breakage.places_of(name):
+        monkeypatch.setattr(module, attribute, script)  # so that it is put back
+    breakage.break_scripts(name)
+
+    assert all(breakage.SCRIPTS[name].text not in script.body for *_, script in breakage.places_of(name))

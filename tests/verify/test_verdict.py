@@ -1,0 +1,200 @@
+"""The verdict on ledgers written by hand: each promise that is broken is named, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.books import Books
+from tests.verify.chaos.accounts import account
+from tests.verify.chaos.causes import Bounds
+from tests.verify.chaos.ledger import Entry
+from tests.verify.chaos.nemesis import FAULTS, plan
+from tests.verify.chaos.verdict import Remains, Verdict, judge
+
+BOUNDS = Bounds(lease=4.0, skew=2.0, scan=0.5)
+
+
+def story(text: str) -> list[Entry]:
+    """A line an entry: time, who, event, and perhaps ID and details."""
+    entries = []
+    for line in text.strip().splitlines():
+        at, who, event, *more = line.split(maxsplit=4)
+        entries.append(Entry(float(at), who, event, *more))
+    return entries
+
+
+def verdict(text: str, left: Books, *, forgets: bool = False) -> Verdict:
+    return judge(account(story(text)), Remains({"default": left}), BOUNDS, forgets=forgets)
+
+
+ASKED = "1 producer-0.1 intent a default work - 0.0 0\n2 producer-0.1 ack a"
+RUN = "3 worker-0.1 begin a 0 0\n4 worker-0.1 end a ok"
+AGAIN = "10 worker-1.1 begin a 0 1\n11 worker-1.1 end a ok"
+ONE = Books(processed=1)
+
+
+def broken(text: str, left: Books = ONE, *, forgets: bool = False) -> set[str]:
+    return set(verdict(text, left, forgets=forgets).broken)
+
+
+def test_a_task_that_was_run_once_breaks_no_promise() -> None:
+    assert not broken(f"{ASKED}\n{RUN}")
+
+
+def test_an_acknowledged_task_that_is_nowhere_is_lost() -> None:
+    assert broken(ASKED, Books()) == {"acknowledged tasks lost"}
+
+
+@pytest.mark.parametrize("told", ["unknown", "refused"])
+def test_a_task_that_was_not_acknowledged_may_be_nowhere(told: str) -> None:
+    assert not broken(ASKED.replace("ack", told), Books())
+
+
+def test_a_task_put_aside_is_not_lost() -> None:
+    failed = RUN.replace("ok", "failed")
+    assert not broken(f"{ASKED}\n{failed}", Books(archived={"a"}, processed=1, failed=1))
+
+
+def test_a_run_nobody_asked_for_is_a_phantom() -> None:
+    assert broken(RUN) == {"phantoms: run, and never asked for, or refused"}
+    refused = ASKED.replace("ack", "refused")
+    assert broken(f"{refused}\n{RUN}") == {"phantoms: run, and never asked for, or refused"}
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        replace(ONE, pending=("b",)),
+        replace(ONE, active=("b",)),
+        replace(ONE, retry={"b"}),
+        replace(ONE, unleased={"b"}),
+        replace(ONE, ghosts={"b"}),
+        replace(ONE, strays={"b"}),
+    ],
+)
+def test_what_is_left_in_no_final_state_is_stuck(left: Books) -> None:
+    assert broken(f"{ASKED}\n{RUN}", left) == {"stuck: tasks in no final state, leases, ghosts, strays"}
+
+
+def test_a_result_that_was_to_be_kept_must_be_there() -> None:
+    kept = ASKED.replace("0.0 0", "0.0 1")
+    assert broken(f"{kept}\n{RUN}") == {"results lost"}
+    assert not broken(f"{kept}\n{RUN}", replace(ONE, completed={"a"}))
+
+
+def test_a_second_run_after_a_success_must_have_a_cause() -> None:
+    assert broken(f"{ASKED}\n{RUN}\n{AGAIN}") == {"duplicates unexplained"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "4.1 nemesis fault worker-0.1 kill-worker 0.0\n4.2 nemesis exited worker-0.1 -9",
+        "3.5 nemesis fault worker-0.1 freeze-worker 6.0",
+        "3.5 nemesis fault worker-0 part-link 6.0",
+        "3.5 nemesis fault servers freeze 4.0",
+        "3.5 worker-0.1 stalled - 6.0",
+    ],
+)
+def test_a_fault_that_costs_a_lease_explains_a_second_run(fault: str) -> None:
+    assert not broken(f"{ASKED}\n{RUN}\n{fault}\n{AGAIN}")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "3.5 nemesis fault worker-0.1 freeze-worker 0.5",
+        "3.5 nemesis fault worker-3.1 freeze-worker 6.0",
+        "3.5 nemesis fault worker-0 drop-reply 0.0",
+        "3.5 nemesis fault servers restart 0.2",
+        "3.5 nemesis fault servers starve 3.0",
+        "3.5 nemesis fault worker-0.1 term-worker 0.0\n4.2 nemesis exited worker-0.1 0",
+    ],
+)
+def test_a_fault_that_costs_no_lease_explains_nothing(fault: str) -> None:
+    assert broken(f"{ASKED}\n{RUN}\n{fault}\n{AGAIN}") == {"duplicates unexplained"}
+
+
+def test_a_run_after_a_failed_one_is_no_duplicate() -> None:
+    first = RUN.replace("ok", "failed")
+    seen = verdict(f"{ASKED}\n{first}\n{AGAIN}", Books(processed=2, failed=1))
+    assert not seen.failed
+    assert seen.figures["duplicates explained"] == 0
+
+
+def test_a_task_whose_enqueueing_was_answered_after_it_had_run_may_run_again() -> None:
+    late = ASKED.replace("\n2 producer-0.1 ack a", "")
+    again = AGAIN.replace("0 1", "0 0")
+    assert not broken(f"{late}\n{RUN}\n5 producer-0.1 ack a\n{again}", replace(ONE, processed=2))
+
+
+def test_two_runs_at_the_same_time_need_a_fault_that_keeps_one_from_knowing() -> None:
+    beside = (
+        "3 worker-0.1 begin a 0 0\n3.1 nemesis fault worker-0.1 term-worker 0.0\n"
+        "3.2 worker-1.1 begin a 0 0\n3.3 worker-0.1 end a shutdown\n3.4 worker-1.1 end a ok"
+    )
+    assert broken(f"{ASKED}\n{beside}") == {"runs at the same time, unexplained"}
+
+
+def test_a_final_transition_is_counted_once() -> None:
+    assert broken(f"{ASKED}\n{RUN}", Books(processed=2)) == {"final transitions made twice"}
+    assert broken(f"{ASKED}\n{RUN}", Books(processed=0)) == {"final transitions not counted"}
+    assert not broken(f"{ASKED}\n{RUN}", Books(processed=0), forgets=True)
+
+
+UNIQUE = """
+1 producer-0.1 intent a default unique key 0.0 0
+2 producer-0.1 ack a
+2.1 worker-0.1 begin a 0 0
+{}
+2.9 worker-0.1 end a ok
+3 worker-0.1 begin b 0 0
+4 worker-0.1 end b ok
+"""
+TWO = Books(processed=2)
+
+
+def test_of_two_unique_tasks_the_second_waits_for_the_end_of_the_first() -> None:
+    second = "2.{} producer-0.1 intent b default unique key 0.0 0\n2.{} producer-0.1 ack b"
+    assert broken(UNIQUE.format(second.format(3, 4)), TWO) == {"unique tasks beside each other"}
+    # the answer may have come before the end, but need not
+    assert not broken(UNIQUE.format(second.format(3, 95)), TWO)
+
+
+def test_a_lock_must_not_outlive_its_task() -> None:
+    assert broken(f"{ASKED}\n{RUN}", replace(ONE, locks=1)) == {"locks left behind"}
+
+
+def test_a_task_must_not_run_before_it_is_due() -> None:
+    assert broken(f"{ASKED.replace('- 0.0', '- 5.0')}\n{RUN}") == {"tasks run too early"}
+
+
+def ticks(*begun: str) -> str:
+    noted = [f"{n} scheduler-0.1 tick t{n} {n}\n{n} scheduler-1.1 tick u{n} {n}" for n in range(1, 4)]
+    ran = [f"{n} worker-0.1 begin {task} 0 0\n{n}.5 worker-0.1 end {task} ok" for n, task in enumerate(begun)]
+    return "\n".join(noted + ran)
+
+
+def test_each_tick_is_run_as_one_task() -> None:
+    assert not broken(ticks("t1", "u2", "t3"), Books(processed=3))
+    assert broken(ticks("t1", "t3"), TWO) == {"ticks missing"}
+    assert broken(ticks("t1", "u1", "t2"), Books(processed=3)) == {"ticks twice"}
+
+
+def test_a_process_must_not_end_by_itself() -> None:
+    by_itself = "5 nemesis exited worker-0.1 1"
+    assert broken(f"{ASKED}\n{RUN}\n{by_itself}") == {"processes that ended by themselves"}
+    told = "4.5 nemesis fault worker-0.1 term-worker 0.0\n5 nemesis exited worker-0.1 0"
+    assert not broken(f"{ASKED}\n{RUN}\n{told}")
+    at_the_end = "4.5 nemesis over\n5 nemesis exited worker-0.1 0"
+    assert not broken(f"{ASKED}\n{RUN}\n{at_the_end}")
+
+
+def test_a_plan_is_the_same_for_the_same_seed() -> None:
+    for topology, faults in FAULTS.items():
+        first = plan("7", 180.0, topology)
+        assert first == plan("7", 180.0, topology)
+        assert first != plan("8", 180.0, topology)
+        assert {strike.fault for strike in plan("7", 1.0, topology)} == set(faults)
