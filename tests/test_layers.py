@@ -44,6 +44,7 @@ LAYERS: Final = (
     ),
     Layer("users", "client sync_client inspector semaphore ratelimit"),
     Layer("processes", "server scheduler", apart=True),
+    Layer("testing", "testing"),
     Layer("comfort", "app"),
     Layer("doctor", "doctor"),  # for operators: it is imported by its own name only
     Layer("public", "__init__"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from enum import StrEnum
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
@@ -136,6 +137,12 @@ class Scheduler:
     def state(self) -> str:
         """new, active or closed."""
         return self._state
+
+    @property
+    def next_at(self) -> float:
+        """When an entry is due next, Unix seconds; it may be over. Infinity if none ever is."""
+        moments = [-math.inf if entry.last is None else entry.next for entry in self._entries.values()]
+        return min((moment for moment in moments if moment is not None), default=math.inf)
 
     async def serve(self) -> None:
         """Work until TERM or INT, or `shutdown()`. With `handle_signals=False` signals are left alone.

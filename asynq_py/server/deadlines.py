@@ -26,6 +26,15 @@ class Deadlines:
         if attempt.deadline < self._due:
             self._set(attempt.deadline)
 
+    def look_once(self) -> None:
+        """Time out whose deadline has come."""
+        now = self._clock.time()
+        waiting = [attempt for attempt in self._inflight if attempt.is_running and not attempt.cancel_reason]
+        for attempt in waiting:
+            if attempt.deadline <= now:
+                attempt.time_out()
+        self._set(min((a.deadline for a in waiting if a.deadline > now), default=math.inf))
+
     def close(self) -> None:
         """Time nothing out any more."""
         self._set(math.inf)
@@ -37,12 +46,4 @@ class Deadlines:
         self._due = due
         if due < math.inf:
             left = max(0.0, due - self._clock.time())
-            self._timer = asyncio.get_running_loop().call_later(left, self._look)
-
-    def _look(self) -> None:
-        now = self._clock.time()
-        waiting = [attempt for attempt in self._inflight if attempt.is_running and not attempt.cancel_reason]
-        for attempt in waiting:
-            if attempt.deadline <= now:
-                attempt.time_out()
-        self._set(min((a.deadline for a in waiting if a.deadline > now), default=math.inf))
+            self._timer = asyncio.get_running_loop().call_later(left, self.look_once)

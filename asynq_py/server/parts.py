@@ -54,6 +54,7 @@ class Parts:
     lanes: Sequence[Sender]
     threads: Threads
     slots: Slots
+    inflight: InFlight
 
     async def aclose(self) -> None:
         self.threads.close()
@@ -146,4 +147,4 @@ def assemble(
         LeaseWatch(inflight, clock),
         Subscriber(connector, inflight),
     )
-    return Parts(processor, inner, syncer, outer, upkeep, outage, lanes, threads, slots)
+    return Parts(processor, inner, syncer, outer, upkeep, outage, lanes, threads, slots, inflight)

@@ -14,7 +14,7 @@ import anyio
 from asynq_py.component import running
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import BrokerUnavailableError, ServerStateError
-from asynq_py.handler import Handler, as_async
+from asynq_py.handler import AsyncHandler, Handler, as_async
 from asynq_py.server.config import ServerConfig, ServerOptions
 from asynq_py.server.last_resort import see_that_the_process_ends
 from asynq_py.server.parts import Parts, assemble
@@ -61,6 +61,16 @@ class Server:
     @property
     def state(self) -> ServerState:
         return self._state
+
+    @property
+    def handler(self) -> AsyncHandler:
+        """What runs a task."""
+        return self._handler
+
+    @property
+    def config(self) -> ServerConfig:
+        """What the server was told, checked."""
+        return self._config
 
     def replace(self, redis: RedisSource = None, **config: Unpack[ServerOptions]) -> Server:
         """Make another server which differs from this one only in what is given here.

@@ -153,6 +153,10 @@ class Slots:
         for attempt in self._inflight:
             attempt.cancel(reason)
 
+    def time_out(self) -> None:
+        """Time out tries whose deadline has come, for who moves the clock; else a timer does it."""
+        self._deadlines.look_once()
+
     def close(self) -> None:
         """Stop the timers."""
         self._deadlines.close()

@@ -1,0 +1,28 @@
+"""For tests: a whole engine whose time moves when it is told to. Imports nothing before it is asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from asynq_py.testing.book import Enqueued
+    from asynq_py.testing.ran import Ran
+    from asynq_py.testing.rehearsal import Rehearsal
+    from asynq_py.testing.virtual_clock import VirtualClock
+
+__all__ = ["Enqueued", "Ran", "Rehearsal", "VirtualClock"]
+
+_HOMES: Final = {
+    "Enqueued": "book", "Ran": "ran", "Rehearsal": "rehearsal", "VirtualClock": "virtual_clock",
+}  # fmt: skip
+
+if not TYPE_CHECKING:  # a type checker would take it as a promise that every name exists
+
+    def __getattr__(name: str) -> Any:
+        # the plugin stands in this package, and pytest loads it in every run
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

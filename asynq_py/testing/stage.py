@@ -1,0 +1,171 @@
+"""Stage: what a rehearsal opens: the parts of a server, which do a step each when they are asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from asynq_py.active_task import ActiveTask, CancelReason
+from asynq_py.broker.groups import Rules
+from asynq_py.broker.lane import Sender
+from asynq_py.broker.lanes import open_lane
+from asynq_py.client import Client
+from asynq_py.client_middleware import ClientMiddleware
+from asynq_py.connection import Connector, RedisSource
+from asynq_py.errors import AsynqError
+from asynq_py.handler import AsyncHandler
+from asynq_py.inspector import Inspector
+from asynq_py.scheduler.scheduler import Scheduler
+from asynq_py.scheduler.ticker import AfterEnqueue
+from asynq_py.server.aggregator import Aggregator
+from asynq_py.server.attempt import Attempt
+from asynq_py.server.config import ServerConfig
+from asynq_py.server.forwarder import Forwarder
+from asynq_py.server.janitor import Janitor
+from asynq_py.server.parts import Parts, assemble
+from asynq_py.server.recoverer import Recoverer
+from asynq_py.testing.ageing import age
+from asynq_py.testing.agenda import Agenda
+from asynq_py.testing.ran import Ran
+from asynq_py.testing.timers import Timers
+from asynq_py.testing.virtual_clock import VirtualClock
+from asynq_py.wire import limits
+
+
+class Step(Protocol):
+    """Something that a server does again and again."""
+
+    async def __call__(self) -> None: ...
+
+
+class Stage:
+    """What is due is done by `steps`, and by fetching.
+
+    `running`: tries that have begun. `hanging`: those among them that neither end nor sleep. `ended`: those
+    of whose tasks nobody has looked yet what became.
+    """
+
+    def __init__(
+        self,
+        redis: RedisSource,
+        handler: AsyncHandler,
+        config: ServerConfig,
+        clock: VirtualClock,
+        *,
+        middleware: Sequence[ClientMiddleware],
+        enqueued: AfterEnqueue,
+    ) -> None:
+        self.redis = redis
+        self._config = config
+        self._clock = clock
+        self._connector = Connector(redis)
+        self._lane: Sender = open_lane(self._connector, role="test")
+        self.client = Client(redis, middleware=middleware, clock=clock)
+        self.inspector = Inspector(redis, clock=clock)
+        self.scheduler = Scheduler(redis, post_enqueue=enqueued, clock=clock)
+        self.parts: Parts = assemble(
+            self._connector, handler, config, status=lambda: "active", end=lambda: None
+        )
+        self.slots = self.parts.slots
+        self.timers = Timers(clock, self.slots.changed.set)
+        rules = Rules(config.group_grace_period, config.group_max_delay, config.group_max_size or 0)
+        self._agenda = Agenda(
+            self._lane,
+            config.queues,
+            skew=min(limits.LEASE_SKEW, config.lease / 2),
+            rules=rules if config.group_aggregator is not None else None,
+        )
+        self.steps = [self._tick, *map(_step, self.parts.inner)]
+        self.running: set[Ran] = set()
+        self.hanging: set[Ran] = set()
+        self.ended: list[Ran] = []
+
+    @property
+    def awake(self) -> set[Ran]:
+        """Tries that may still do something before time moves."""
+        return self.running - self.timers.sleepers() - self.hanging
+
+    @property
+    def is_calm(self) -> bool:
+        """Is there nothing left to wait for but time?"""
+        has_begun = len(self.running) == self.slots.running_count == len(self.parts.inflight)
+        return has_begun and not self.awake
+
+    async def next_at(self) -> float:
+        """When something is due next, after now; Unix seconds, or infinity."""
+        now = self._clock.time()
+        attempts = list(self.parts.inflight)
+        moments = [
+            await self._agenda.next_after(now, held={attempt.key for attempt in attempts}),
+            self.timers.next_at(),
+            self.scheduler.next_at,
+            *(attempt.deadline for attempt in attempts if attempt.is_running),
+        ]
+        return min(moment for moment in (*moments, float("inf")) if moment > now)
+
+    async def move_to(self, moment: float) -> None:
+        """Let time pass, for all who have a clock."""
+        passed = moment - self._clock.time()
+        self._clock.move_to(moment)
+        await age(self._lane, passed)
+        await self._renew_leases()
+        if any(attempt.deadline <= moment for attempt in self.parts.inflight):
+            self.slots.time_out()
+            self.hanging.clear()  # they have something to do now
+        self.timers.fire()
+
+    async def make_empty(self, *, may_flush: bool) -> None:
+        """Raises: AsynqError: there is something in it, and it may not be flushed."""
+        if may_flush:
+            await self._lane.call("FLUSHDB")
+        elif await self._lane.call("DBSIZE"):
+            raise AsynqError("the database of a rehearsal must be empty; `flush=True` empties it")
+
+    def lose_worker(self, active: ActiveTask) -> None:
+        """Leave a task to its lease, as who dies does."""
+        for attempt in self.parts.inflight:
+            if attempt.key == (active.queue, active.id):
+                attempt.has_left_thread = True  # so that it is not handed back
+                attempt.cancel(CancelReason.SHUTDOWN)
+
+    async def aclose(self) -> None:
+        self.slots.close()
+        await self.slots.tear_down(self._config.cancel_grace)
+        await self.scheduler.shutdown()
+        await self.inspector.aclose()
+        await self.client.aclose()
+        await self.parts.aclose()
+        await self._lane.aclose()
+        await self._connector.aclose()
+
+    async def _tick(self) -> None:
+        if self.scheduler.next_at <= self._clock.time():
+            await self.scheduler.tick_once()
+
+    async def _renew_leases(self) -> None:
+        """A server that lives renews them in time, so here they are as they would be by now."""
+        by_queue: dict[str, list[Attempt]] = {}
+        for attempt in self.parts.inflight:
+            by_queue.setdefault(attempt.queue, []).append(attempt)
+        expires_at = int(self._clock.time() + self._config.lease)
+        for queue, attempts in by_queue.items():
+            owned = [attempt.owned for attempt in attempts]
+            await self.parts.upkeep.extend(queue, owned, expires_at=expires_at)
+
+
+def _step(part: object) -> Step:
+    """What a part of a server does again and again."""
+    match part:
+        case Forwarder():
+            return part.forward_once
+        case Recoverer():
+            return part.recover_once
+        case Aggregator():
+            return part.aggregate_once
+        case Janitor():
+            return part.clean_once
+        case _:
+            return _nothing  # it looks after what a test has no use for
+
+
+async def _nothing() -> None: ...
