@@ -17,7 +17,10 @@ AsynqError
 ├── HandlerNotFoundError                        no pattern of the mux matches the task's type
 ├── PeriodicTaskFileError                       a file of periodic tasks is missing or not in order
 ├── ServerStateError                            the server cannot do that in its present state
-└── TaskFailedError                             the task whose result was awaited has failed
+├── TaskFailedError                             the task whose result was awaited has failed
+├── FlowNotFoundError                           there is no such flow, or none any more
+├── FlowFailedError                             a step of the flow failed for good
+└── FlowCancelledError                          the flow whose result was awaited was cancelled
 
 Raised by handlers: SkipRetry (archive), RevokeTask (drop), RetryLater (again after a delay, not a failure).
 """
@@ -207,6 +210,37 @@ class TaskFailedError(AsynqError):
         self.queue = queue
         self.task_id = task_id
         self.error = error
+
+
+class FlowNotFoundError(AsynqError):
+    """There is no flow of this ID: it never began, or ended so long ago that it is forgotten."""
+
+    def __init__(self, flow_id: str) -> None:
+        super().__init__(f"there is no flow {flow_id!r}")
+        self.flow_id = flow_id
+
+
+class FlowFailedError(AsynqError):
+    """A step of the flow failed for good, so the flow has no result.
+
+    Attributes: `flow_id`; `task_type`, `queue`, `task_id`: of the step; `error`: what was wrong with it.
+    """
+
+    def __init__(self, flow_id: str, *, task_type: str, queue: str, task_id: str, error: str) -> None:
+        super().__init__(f"flow {flow_id!r} failed in {task_type!r}: {error}")
+        self.flow_id = flow_id
+        self.task_type = task_type
+        self.queue = queue
+        self.task_id = task_id
+        self.error = error
+
+
+class FlowCancelledError(AsynqError):
+    """The flow was cancelled, so it has no result."""
+
+    def __init__(self, flow_id: str) -> None:
+        super().__init__(f"flow {flow_id!r} was cancelled")
+        self.flow_id = flow_id
 
 
 class SkipRetry(Exception):

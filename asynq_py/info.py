@@ -11,7 +11,7 @@ from asynq_py.clock import instant
 from asynq_py.options import TaskOptions
 from asynq_py.wire import messages
 from asynq_py.wire.messages import TaskMessage
-from asynq_py.wire.state import TaskState
+from asynq_py.wire.state import FlowState, StepState, TaskState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +134,41 @@ class EnqueueEvent:
 
     task_id: str
     enqueued_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowStepInfo:
+    """A step of a flow, or what follows its end. `id`: within the flow. `task_id`, `queue`: of its task.
+
+    `after`: the IDs of the steps it waits for.
+    """
+
+    id: str
+    type: str
+    queue: str
+    task_id: str
+    state: StepState
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowInfo:
+    """A flow as it stood when somebody looked. `done` of `total` steps have succeeded.
+
+    `failed_step`, `error`: what it failed in, if it did. `steps`: none in a list of flows; those that follow
+    the end of the flow come last, and are not among the `total`.
+    """
+
+    id: str
+    name: str
+    state: FlowState
+    total: int
+    done: int
+    created_at: datetime
+    ended_at: datetime | None
+    failed_step: str | None
+    error: str | None
+    steps: tuple[FlowStepInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from asynq_py.broker.broker import Broker
+from asynq_py.broker.flows import Flows
 from asynq_py.broker.inspection import Inspection, Moved, Place, Row, Updated
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
@@ -17,6 +18,7 @@ from asynq_py.clock import Clock, check_clock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
     AsynqError,
+    BrokerUnavailableError,
     DuplicateTaskError,
     InvalidOptionError,
     MessageDecodeError,
@@ -24,10 +26,12 @@ from asynq_py.errors import (
     QueueNotFoundError,
     TaskNotFoundError,
 )
+from asynq_py.flow_inspector import FlowInspector
 from asynq_py.info import (
     ClusterNode,
     DailyStats,
     EnqueueEvent,
+    FlowInfo,
     GroupInfo,
     QueueInfo,
     SchedulerEntryInfo,
@@ -56,6 +60,7 @@ _WHY_NOT: Final[Mapping[Moved, str]] = {
     Moved.ELSEWHERE: "it is not where its state says, as a worker lost it or moves it right now",
 }
 
+_WAITS: Final = frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.RETRY, TaskState.AGGREGATING})
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 Found = TypeVar("Found", bound=Sized)
@@ -81,6 +86,7 @@ class Inspector:
         self._removal = Removal(self._lane, self._clock, self._inspection)
         self._registry = Registry(self._lane)
         self._roster = Roster(self._lane)
+        self._flows = FlowInspector(Flows(self._lane, self._clock), self, self._clock)
 
     async def queues(self) -> list[str]:
         """The names of all queues, sorted."""
@@ -216,7 +222,10 @@ class Inspector:
             await self._check_queue(queue)
             raise TaskNotFoundError(queue, task_id)
         message = decode_task(stored.message, queue=queue, task_id=task_id)
-        state = TaskState(stored.state)
+        try:
+            state = TaskState(stored.state)
+        except ValueError as error:
+            raise MessageDecodeError(f"task {task_id!r} in queue {queue!r}: its state is none") from error
         next_at = self._clock.time() if state is TaskState.PENDING else stored.score
         return task_info(message, state=state, next_process_at=next_at, result=stored.result)
 
@@ -361,6 +370,53 @@ class Inspector:
     async def cancel_processing(self, task_id: str) -> None:
         """Ask all servers to cancel the task of this ID if one runs it. Nothing tells whether one does."""
         await self._registry.cancel(check_name("task_id", task_id))
+
+    async def cancel_task(self, queue: str, task_id: str) -> bool:
+        """Delete a task while it waits; ask its worker to end it when it runs.
+
+        Returns True when it was deleted, so it will not run. False: it was running, and what becomes of it is
+        up to its handler and its retries; or it had ended, and nothing was done.
+
+        Raises: QueueNotFoundError. TaskNotFoundError.
+        """
+        info = await self.task_info(queue, task_id)
+        if info.state in _WAITS:
+            try:
+                await self.delete_task(queue, task_id)
+            except (TaskNotFoundError, BrokerUnavailableError):
+                raise
+            except AsynqError:  # it began meanwhile, perhaps
+                info = await self.task_info(queue, task_id)
+            else:
+                return True
+        if info.state is TaskState.ACTIVE:
+            await self.cancel_processing(task_id)
+        return False
+
+    # -- flows ------------------------------------------------------------------------------------------
+
+    async def flows(self, page: int = 1, size: int = 30) -> list[FlowInfo]:
+        """The flows that run or ended lately, without their steps; in a page the oldest first."""
+        count = _whole("size", size, LONGEST_PAGE)
+        return await self._flows.flows((_whole("page", page) - 1) * count, count)
+
+    async def flow(self, flow_id: str) -> FlowInfo:
+        """Look at a flow and at each of its steps. Raises: FlowNotFoundError."""
+        return await self._flows.flow(check_name("flow_id", flow_id))
+
+    async def cancel_flow(self, flow_id: str) -> bool:
+        """End a flow: what is not enqueued never is, waiting tasks are deleted, running ones asked to end.
+
+        Returns False when it had ended before. Raises: FlowNotFoundError.
+        """
+        return await self._flows.cancel(check_name("flow_id", flow_id))
+
+    async def retry_flow(self, flow_id: str) -> bool:
+        """Try the steps again that failed, and let the flow go on. Steps that ended well stay as they are.
+
+        Returns False when none had failed. Raises: FlowNotFoundError.
+        """
+        return await self._flows.retry(check_name("flow_id", flow_id))
 
     # -- queues -----------------------------------------------------------------------------------------
 

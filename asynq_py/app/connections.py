@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
 from asynq_py.app.waiting import Waiting
+from asynq_py.broker.broker import Broker
+from asynq_py.broker.flows import Flows
+from asynq_py.broker.lanes import open_lane
 from asynq_py.client import Client
 from asynq_py.client_middleware import ClientMiddleware
-from asynq_py.connection import RedisSource
+from asynq_py.clock import Clock, check_clock
+from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import AsynqError
 from asynq_py.inspector import Inspector
 
@@ -17,9 +21,15 @@ from asynq_py.inspector import Inspector
 class Connections:
     """Those of one event loop. They connect when they are first used."""
 
-    def __init__(self, redis: RedisSource, middleware: Sequence[ClientMiddleware]) -> None:
-        self.client = Client(redis, middleware=middleware)
-        self.inspector = Inspector(redis)
+    def __init__(
+        self, redis: RedisSource, middleware: Sequence[ClientMiddleware], clock: Clock | None = None
+    ) -> None:
+        self.client = Client(redis, middleware=middleware, clock=clock)
+        self.inspector = Inspector(redis, clock=clock)
+        self._connector = Connector(redis)
+        self._lane = open_lane(self._connector, role="flows")
+        self.flows = Flows(self._lane, check_clock(clock))
+        self.tasks = Broker(self._lane, check_clock(clock))
         self.waiting = Waiting(self.inspector, redis)
         # `asyncio.run` ends its asynchronous generators while the loop still runs: those who do not close
         # the app leave nothing open
@@ -32,6 +42,8 @@ class Connections:
             yield
         finally:
             await self.waiting.aclose()
+            await self._lane.aclose()
+            await self._connector.aclose()
             await self.inspector.aclose()
             await self.client.aclose()
 
@@ -47,10 +59,30 @@ class Outlet:
         self._redis = redis
         self._middleware: list[ClientMiddleware] = []
         self._open: dict[asyncio.AbstractEventLoop, Connections] = {}
+        self._make: Callable[[], Connections] = lambda: Connections(self._redis, self._middleware)
+
+    @property
+    def middleware(self) -> Sequence[ClientMiddleware]:
+        """Of the clients that are opened from now on."""
+        return self._middleware
+
+    @contextlib.contextmanager
+    def instead(self, make: Callable[[], Connections]) -> Iterator[None]:
+        """Use connections of another make while the block runs, for tests. They are not closed behind it."""
+        before = self._open, self._make
+        self._open, self._make = {}, make
+        try:
+            yield
+        finally:
+            self._open, self._make = before
 
     def use(self, middleware: Sequence[ClientMiddleware]) -> None:
         """For the clients that are opened from now on."""
         self._middleware.extend(middleware)
+
+    def apart(self, redis: RedisSource, clock: Clock) -> Connections:
+        """Others like those of this app, to the Redis of a server. Whoever takes them closes them."""
+        return Connections(redis, self._middleware, clock)
 
     def here(self) -> Connections:
         """Raises: AsynqError: no event loop runs here."""
@@ -64,7 +96,7 @@ class Outlet:
         if found is None:
             for other in [other for other in self._open if other.is_closed()]:
                 del self._open[other]
-            found = self._open[loop] = Connections(self._redis, self._middleware)
+            found = self._open[loop] = self._make()
         return found
 
     async def aclose(self) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from asynq_py.app.connections import Connections
 from asynq_py.app.signature import Signature
-from asynq_py.errors import AsynqError, InvalidOptionError, TaskFailedError, TaskNotFoundError
+from asynq_py.errors import InvalidOptionError, TaskFailedError
 from asynq_py.info import TaskInfo
 from asynq_py.options import Duration, check_seconds
 from asynq_py.wire.state import TaskState
 
 R_co = TypeVar("R_co", covariant=True)
-
-_WAITS: Final = frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.RETRY, TaskState.AGGREGATING})
 
 
 class TaskHandle(Generic[R_co]):
@@ -80,20 +78,7 @@ class TaskHandle(Generic[R_co]):
         Returns True when it was deleted, so it will not run. False: it was running, and what becomes of it is
         up to its handler and its retries; or it had ended, and nothing was done.
         """
-        inspector = self._connections.inspector
-        info = await self.info()
-        if info.state in _WAITS:
-            try:
-                await inspector.delete_task(self.queue, self.id)
-            except TaskNotFoundError:
-                raise
-            except AsynqError:  # it began meanwhile, perhaps
-                info = await self.info()
-            else:
-                return True
-        if info.state is TaskState.ACTIVE:
-            await inspector.cancel_processing(self.id)
-        return False
+        return await self._connections.inspector.cancel_task(self.queue, self.id)
 
     def __repr__(self) -> str:
         return f"<TaskHandle {self.type} {self.id} in {self.queue!r}>"

@@ -12,6 +12,7 @@ SERVERS: Final = "asynq:servers"
 WORKERS: Final = "asynq:workers"
 SCHEDULERS: Final = "asynq:schedulers"
 CANCEL_CHANNEL: Final = "asynq:cancel"
+FLOWS: Final = "asynq:flows"  # when each flow is looked at next; Go does not know this key
 
 _LONGEST_TAG: Final = 200  # bytes
 
@@ -126,6 +127,29 @@ class LimitKeys:
         object.__setattr__(self, "turns", prefix + "turns")
         object.__setattr__(self, "holds", prefix + "holds")
         object.__setattr__(self, "pace", prefix + "pace")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowKeys:
+    """The keys of one flow, all in one Cluster slot. Go does not know them.
+
+    Keys of Go begin with `asynq:{`, or with one of a few words of which `flow` is none.
+    """
+
+    flow: str
+    state: str = field(init=False)
+    ready: str = field(init=False)
+    out: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        state = f"asynq:flow:{{{self.flow}}}"
+        object.__setattr__(self, "state", state)
+        object.__setattr__(self, "ready", state + ":ready")
+        object.__setattr__(self, "out", state + ":out")
+
+    @property
+    def all(self) -> tuple[str, str, str]:
+        return self.state, self.ready, self.out
 
 
 def line(gate: str) -> str:

@@ -1,0 +1,187 @@
+"""Plan: the steps of a flow by number, what each waits for, and where results go. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from asynq_py.app.connections import Connections
+from asynq_py.app.signature import Signature
+from asynq_py.broker.flows import FOLLOW_UP, NewStep
+from asynq_py.errors import InvalidOptionError
+from asynq_py.step_text import Source, define
+from asynq_py.task import Task
+from asynq_py.wire import limits
+
+FAILURE: Final = "failure"  # as a source: what is known of the failure
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A task to be. `at`: the argument that gets the result before; WHOLE: the payload; None: none does."""
+
+    task: Task
+    at: str | None
+    signature: Signature | None = field(default=None, compare=False)
+    connect: Callable[[], Connections] | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        return self.task.type
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    parts: tuple[Node, ...]
+
+    @property
+    def name(self) -> str:
+        return _shortened(" > ", self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    parts: tuple[Node, ...]
+
+    @property
+    def name(self) -> str:
+        return f"({_shortened(' | ', self.parts)})"
+
+
+Node: TypeAlias = "Call | Chain | Gather"
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUps:
+    """What is enqueued when the flow has ended, by the way it did."""
+
+    success: tuple[Call, ...] = ()
+    failure: tuple[Call, ...] = ()
+    archive: tuple[Call, ...] = ()
+
+    def any(self) -> bool:
+        return bool(self.success or self.failure or self.archive)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """`source`: where the result comes from that it takes, if it takes one. `after`: what it waits for."""
+
+    id: str
+    call: Call
+    source: Source | None
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`output`: what the result of the flow is made of."""
+
+    steps: tuple[PlannedStep, ...]
+    output: Source
+    follow_ups: Mapping[str, tuple[PlannedStep, ...]]
+
+    @classmethod
+    def of(cls, node: Node, follow_ups: FollowUps) -> Plan:
+        """Raises: InvalidOptionError: too many steps; or one takes a result and nothing is before it."""
+        steps: list[PlannedStep] = []
+        output, _ = _laid(node, None, (), steps)
+        if sum(len(step.after) for step in steps) > limits.FLOW_EDGES:
+            raise InvalidOptionError(
+                "flow", node.name, "fewer steps that wait for many others: let one step stand between them"
+            )
+        cases = {
+            "on_success": (follow_ups.success, output),
+            "on_failure": (follow_ups.failure, FAILURE),
+            "on_archive": (follow_ups.archive, FAILURE),
+        }
+        planned: dict[str, tuple[PlannedStep, ...]] = {}
+        count = 0
+        for case, (calls, source) in cases.items():
+            planned[case] = tuple(
+                PlannedStep(f"f{count + place}", call, None if call.at is None else source, ())
+                for place, call in enumerate(calls)
+            )
+            count += len(calls)
+        return cls(tuple(steps), output, planned)
+
+    def calls(self) -> Iterator[Call]:
+        for step in (*self.steps, *(step for steps in self.follow_ups.values() for step in steps)):
+            yield step.call
+
+    def new_steps(self) -> list[NewStep]:
+        """As the broker takes them."""
+        following: dict[int, list[str]] = {}
+        for step in self.steps:
+            for before in step.after:
+                following.setdefault(before, []).append(step.id)
+        return [
+            NewStep(step.id, _defined(step), following.get(place, ()), len(step.after))
+            for place, step in enumerate(self.steps)
+        ] + [
+            NewStep(step.id, _defined(step), (), FOLLOW_UP)
+            for steps in self.follow_ups.values()
+            for step in steps
+        ]
+
+    def head(self) -> dict[str, str | int]:
+        """What is to be known of the whole."""
+        lists = {
+            case: " ".join(step.id for step in steps) for case, steps in self.follow_ups.items() if steps
+        }
+        return {
+            "total": len(self.steps),
+            "follow_ups": sum(map(len, self.follow_ups.values())),
+            "output": json.dumps(self.output, separators=(",", ":")),
+            **lists,
+        }
+
+    def read(self, results: Mapping[int, bytes | None]) -> Any:
+        """Make the result of the flow from those of its steps. Raises: PayloadError."""
+        return self._read(self.output, results)
+
+    def _read(self, source: Source, results: Mapping[int, bytes | None]) -> Any:
+        match source:
+            case int():
+                call = self.steps[source].call
+                signature = call.signature or Signature.remote(Any, Any)
+                return signature.load_result(call.name, results[source])
+            case list():
+                return [self._read(one, results) for one in source]
+            case _:
+                raise AssertionError(source)
+
+
+def _defined(step: PlannedStep) -> bytes:
+    return define(step.call.task, at=step.call.at, source=step.source, after=step.after)
+
+
+def _laid(
+    node: Node, before: Source | None, after: tuple[int, ...], steps: list[PlannedStep]
+) -> tuple[Source, tuple[int, ...]]:
+    """Lay out a part. Returns what its result is made of, and the steps with which it ends."""
+    match node:
+        case Call():
+            if node.at is not None and before is None:
+                problem = "whole calls where no step is before them; an argument is missing"
+                raise InvalidOptionError("step", node.name, problem)
+            if len(steps) == limits.FLOW_STEPS:
+                raise InvalidOptionError("flow", "steps", f"at most {limits.FLOW_STEPS} steps")
+            place = len(steps)
+            steps.append(PlannedStep(str(place), node, None if node.at is None else before, after))
+            return place, (place,)
+        case Chain():
+            for part in node.parts:
+                before, after = _laid(part, before, after, steps)
+            assert before is not None
+            return before, after
+        case Gather():
+            laid = [_laid(part, before, after, steps) for part in node.parts]
+            return [source for source, _ in laid], tuple(end for _, ends in laid for end in ends)
+
+
+def _shortened(mark: str, parts: tuple[Node, ...]) -> str:
+    names = [part.name for part in parts[:4]]
+    return mark.join(names if len(parts) <= 4 else [*names[:3], "…"])[:120]
