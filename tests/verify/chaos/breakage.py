@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Final, NamedTuple
 
+from asynq_py.broker import broker, ticks
 from asynq_py.broker.scripts import Script
 
 HASTY: Final = "hasty-ack"  # a producer that believes in a task before Redis has it
@@ -36,6 +36,7 @@ SCRIPTS: Final[Mapping[str, Breakage]] = {
     ),
     "ticks-are-free": Breakage("enqueue_tick", "if at < before + math.max(spacing, 1) then", "if false then"),
 }
+MODULES: Final = (broker, ticks)
 NAMES: Final = (HASTY, *SCRIPTS)
 
 
@@ -43,8 +44,7 @@ def places_of(name: str) -> list[tuple[ModuleType, str, Script]]:
     """Where the product keeps the script that this breakage is about: module, attribute, script."""
     return [
         (module, attribute, value)
-        for key, module in tuple(sys.modules.items())
-        if key.startswith("asynq_py.broker.")
+        for module in MODULES
         for attribute, value in vars(module).items()
         if isinstance(value, Script) and value.name == SCRIPTS[name].script
     ]

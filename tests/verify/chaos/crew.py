@@ -19,7 +19,10 @@ PATIENCE: Final = 40.0  # seconds in which a process that was told to end must h
 
 
 class Post:
-    """One place. `name`: as in "worker-0"; its processes are "worker-0.1", "worker-0.2" and so on."""
+    """One place. `name`: as in "worker-0"; its processes are "worker-0.1", "worker-0.2" and so on.
+
+    `count`: how many there were.
+    """
 
     def __init__(self, name: str, arguments: Sequence[str], folder: Path, ledger: Ledger) -> None:
         kind = name.partition("-")[0]
@@ -28,14 +31,14 @@ class Post:
         self._url, *self._more = arguments
         self._folder = folder
         self._ledger = ledger
-        self._count = 0
+        self.count = 0
         self._process: Process | None = None
         self._is_wanted = True
         self._keeping: asyncio.Task[None] | None = None
 
     @property
     def who(self) -> str:
-        return f"{self.name}.{self._count}"
+        return f"{self.name}.{self.count}"
 
     def keep(self) -> None:
         """Fill the place from now on."""
@@ -43,7 +46,7 @@ class Post:
 
     async def _keep(self) -> None:
         while self._is_wanted:
-            self._count += 1
+            self.count += 1
             with (self._folder / "logs" / self.who).open("wb") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-W", "error", "-m", self._module),

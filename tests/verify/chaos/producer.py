@@ -1,7 +1,7 @@
 """A producer of the load: `python -m tests.verify.chaos.producer URL FOLDER WHO BREAKAGE SEED RATE`.
 
-Until TERM it enqueues. It notes what it is about to enqueue, and what it was told: acknowledged, refused (so it
-is not there), or unknown.
+Until TERM it enqueues. It notes what it is about to enqueue, and what it was told: acknowledged, refused (so
+it is not there), or unknown.
 """
 
 from __future__ import annotations

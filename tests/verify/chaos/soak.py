@@ -15,6 +15,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from tests.books import Books, books
+from tests.eventually import eventually
 from tests.servers import plain_client
 from tests.verify.chaos.accounts import account
 from tests.verify.chaos.causes import Bounds
@@ -32,6 +33,7 @@ WORKERS: Final = 4
 PRODUCERS: Final = 2
 SCHEDULERS: Final = 3
 BOUNDS: Final = Bounds(lease=LEASE, skew=LEASE / 2, scan=SCAN)
+START: Final = 60.0  # seconds in which all processes must be there
 # Nothing more will happen when nothing has for so long: what waits longest is a retry, or a task put off
 CALM: Final = BOUNDS.recovery + 8.0
 
@@ -80,6 +82,7 @@ async def _soak(settings: Settings, ground: Ground, folder: Path) -> Remains:
     ledger = Ledger(folder / "ledger", "nemesis")
     async with AsyncExitStack() as stack:
         posts, links = await stack.enter_async_context(_crew(settings, ground, folder, ledger))
+        await _all_there(posts, folder)
         nemesis = Nemesis(ground, posts, links, ledger)
         strikes = plan(settings.seed, settings.seconds, settings.topology)
         await asyncio.gather(nemesis.run(strikes, settings.seconds), asyncio.sleep(settings.seconds))
@@ -123,6 +126,15 @@ async def _crew(
             post.keep()
             posts.append(post)
         yield posts, links
+
+
+async def _all_there(posts: list[Post], folder: Path) -> None:
+    """Wait until each has opened its ledger, or has failed to."""
+
+    async def missing() -> list[str]:
+        return [post.name for post in posts if post.count < 2 and not (folder / "ledger" / post.who).exists()]
+
+    await eventually(missing, lambda names: not names, within=START)
 
 
 async def _dismiss(ledger: Ledger, posts: list[Post]) -> None:
