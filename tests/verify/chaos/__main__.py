@@ -16,7 +16,7 @@ EXAMPLES = 5
 def main() -> int:
     given = _parser().parse_args()
     seed = given.seed or str(random.SystemRandom().randrange(1_000_000))
-    settings = soak.Settings(given.topology, given.seconds, seed, given.rate, given.broken)
+    settings = soak.Settings(given.topology, given.seconds, seed, given.rate, given.broken, given.keep)
     verdict = soak.run(settings)
     name = f"chaos-{given.topology}" + (f"-{given.broken}" if given.broken else "")
     write_report(name, verdict.figures, verdict.failed)
@@ -32,7 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=180.0, help="load and faults last so long")
     parser.add_argument("--seed", default="", help="of tasks and faults; default: another one each time")
     parser.add_argument("--topology", choices=KINDS, default="standalone")
-    parser.add_argument("--rate", type=float, default=130.0, help="tasks a second")
+    parser.add_argument("--rate", type=float, default=soak.RATE, help="tasks a second")
+    parser.add_argument("--keep", action="store_true", help="the ledger, even if nothing is wrong")
     parser.add_argument(
         "--broken", choices=breakage.NAMES, default="", help="break the product so; must be reported"
     )

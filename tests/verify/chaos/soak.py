@@ -32,6 +32,7 @@ from tests.verify.report import REPORTS
 WORKERS: Final = 4
 PRODUCERS: Final = 2
 SCHEDULERS: Final = 3
+RATE: Final = 220.0
 BOUNDS: Final = Bounds(lease=LEASE, skew=LEASE / 2, scan=SCAN)
 START: Final = 60.0  # seconds in which all processes must be there
 # Nothing more will happen when nothing has for so long: what waits longest is a retry, or a task put off
@@ -40,13 +41,14 @@ CALM: Final = BOUNDS.recovery + 8.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`rate`: tasks a second. `broken`: a name of breakage.NAMES, or ""."""
+    """`rate`: tasks a second. `broken`: a name of breakage.NAMES, or "". `keep`: the ledger in any case."""
 
     topology: str
     seconds: float
     seed: str
-    rate: float = 130.0
+    rate: float = RATE
     broken: str = ""
+    keep: bool = False
 
 
 def run(settings: Settings) -> Verdict:
@@ -65,7 +67,7 @@ def run(settings: Settings) -> Verdict:
             account(read(folder / "ledger")), remains, BOUNDS, forgets=settings.topology != "standalone"
         )
         verdict.figures = {"seed": settings.seed, "seconds": round(took), **verdict.figures}
-        if verdict.failed:
+        if verdict.failed or settings.keep:
             _keep(folder, REPORTS / f"chaos-{settings.topology}", verdict, remains)
         return verdict
 
