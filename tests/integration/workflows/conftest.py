@@ -23,7 +23,10 @@ def serve(app: App) -> Serve:
 
     def serve() -> Server:
         return app.server(
-            poll_interval=0.05, forward_interval=0.05, retry_delay=lambda n, error, task: 0.0, cancel_grace=5.0
+            poll_interval=0.05,
+            forward_interval=0.05,
+            retry_delay=lambda n, error, task: 0.0,
+            cancel_grace=5.0,
         )
 
     return serve
