@@ -6,10 +6,10 @@ READY  := $(VENV)/.ready
 PACKAGES := asynq_py tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format check test bench screenshots proto clean
+.PHONY: help setup demo format check test bench verify verify-long verify-chaos screenshots proto clean
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## make .venv with the project and its tools
 
@@ -36,6 +36,16 @@ check: $(READY) ## format, lint, types, layers
 
 test: $(READY) ## run the tests (REDIS=embedded|redis-server|docker|sentinel|cluster|all chooses the server)
 	$(BIN)/pytest $(if $(REDIS),--redis=$(REDIS)) $(ARGS)
+
+verify: $(READY) ## try the promises for ten minutes: model, kills, chaos, fuzz, load, security; one table
+	$(BIN)/python -m tests.verify $(ARGS)
+
+verify-long: $(READY) ## the same for an hour and a half, as before a release
+	$(BIN)/python -m tests.verify --long $(ARGS)
+
+verify-chaos: $(READY) ## a soak under faults (SECONDS=180 TOPOLOGY=standalone|sentinel|cluster SEED=…)
+	$(BIN)/python -m tests.verify.chaos $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 $(VENV)/.bench: $(READY)
 	$(BIN)/python -m pip install --quiet --group bench
