@@ -188,6 +188,7 @@ def test_a_process_must_not_end_by_itself() -> None:
     assert broken(f"{ASKED}\n{RUN}\n{by_itself}") == {"processes that ended by themselves"}
     told = "4.5 nemesis fault worker-0.1 term-worker 0.0\n5 nemesis exited worker-0.1 0"
     assert not broken(f"{ASKED}\n{RUN}\n{told}")
+    assert broken(f"{ASKED}\n{RUN}\n5 nemesis deaf worker-0.1") == {"processes that did not end when told to"}
     at_the_end = "4.5 nemesis over\n5 nemesis exited worker-0.1 0"
     assert not broken(f"{ASKED}\n{RUN}\n{at_the_end}")
 

@@ -56,7 +56,8 @@ class Fault:
 @dataclass(slots=True)
 class Accounts:
     """`deaths`: when each process ended, and by what code. `ticks`: the second that a task stands for.
-    `over_at`: when the faults stopped.
+    `exits`: processes that a task ended. `deaf`: those that did not end when told to. `over_at`: when the
+    faults stopped.
     """
 
     tasks: dict[str, Account] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Accounts:
     deaths: dict[str, tuple[float, int]] = field(default_factory=dict)
     ticks: dict[str, int] = field(default_factory=dict)
     exits: set[str] = field(default_factory=set)
+    deaf: list[str] = field(default_factory=list)
     over_at: float = float("inf")
 
     @property
@@ -110,6 +112,8 @@ def account(entries: Iterable[Entry]) -> Accounts:
                 accounts.faults.append(Fault(kind, entry.id, entry.at, entry.at + float(length)))
             case "exited":
                 accounts.deaths[entry.id] = entry.at, int(entry.detail)
+            case "deaf":
+                accounts.deaf.append(entry.id)
             case "over":
                 accounts.over_at = entry.at
     return accounts

@@ -5,6 +5,7 @@ All methods block; the nemesis calls them in threads, those that strike servers 
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -12,6 +13,8 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
+
+import redis
 
 from asynq_py.wire.keys import QueueKeys
 from tests import topologies
@@ -41,14 +44,16 @@ class Ground(ABC):
         return self.servers
 
     def kill_clients(self) -> None:
-        for server in self.servers:
-            if answers(server.port):
-                server.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        self._tell_those_that_run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
     def flush_scripts(self) -> None:
+        self._tell_those_that_run("SCRIPT", "FLUSH")
+
+    def _tell_those_that_run(self, *command: str) -> None:
         for server in self.servers:
             if answers(server.port):
-                server.call("SCRIPT", "FLUSH")
+                with contextlib.suppress(redis.RedisError):  # struck in this very moment
+                    server.call(*command)
 
     def starve(self, seconds: float) -> None:
         """Out of memory, for so long."""

@@ -13,6 +13,7 @@ from asynq_py.options import TaskOptions
 
 QUEUES: Final[Mapping[str, int]] = {"critical": 3, "default": 3, "low": 2, "bulk": 2}
 LEASE: Final = 4.0
+CLOCK_OFFSET: Final = 0.7  # seconds by which the clock of one worker is fast
 TICKS: Final = "default"  # the queue of the periodic task
 KEPT: Final = 3600  # seconds: longer than any run
 KEYS: Final = 30  # different unique tasks of a queue

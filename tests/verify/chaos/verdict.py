@@ -9,11 +9,12 @@ from itertools import pairwise
 from statistics import median
 
 from tests.books import Books
-from tests.verify.chaos.accounts import Account, Accounts, Run
-from tests.verify.chaos.causes import ENQUEUED_AGAIN, HANDED_BACK, Bounds, Causes
+from tests.verify.chaos.accounts import Account, Accounts, Fault, Run
+from tests.verify.chaos.causes import ENQUEUED_AGAIN, HANDED_BACK, OF_SERVERS, Bounds, Causes
+from tests.verify.chaos.jobs import CLOCK_OFFSET
 from tests.verify.report import Figure
 
-EARLY = 1.1  # seconds: due times are whole seconds, cut off
+EARLY = 1.0 + CLOCK_OFFSET + 0.1  # seconds: due times are whole seconds, cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ def _processes(verdict: Verdict, accounts: Accounts) -> None:
         )
     ]
     verdict.none_of("processes that ended by themselves", by_themselves)
+    verdict.none_of("processes that did not end when told to", accounts.deaf)
     ends = [
         accounts.deaths[fault.target][0] - fault.start
         for fault in accounts.faults
@@ -269,11 +271,17 @@ def _paces(verdict: Verdict, accounts: Accounts) -> None:
     verdict.figures["recovery after SIGKILL, median s"] = median(recoveries) if recoveries else 0.0
     verdict.figures["recovery after SIGKILL, longest s"] = max(recoveries, default=0.0)
     verdict.figures["the same, Redis undisturbed, longest s"] = max(undisturbed, default=0.0)
-    resumed = [
-        min((at for at in begins if at >= fault.stop), default=fault.stop) - fault.stop
-        for fault in accounts.faults
-        if fault.kind == "restart"
-    ]
+    resumed = _resumptions(begins, servers)
     verdict.figures["work resumes after a restart of Redis, longest s"] = max(resumed, default=0.0)
     pauses = [later - earlier for earlier, later in pairwise(begins)]
     verdict.figures["longest pause of all work, s"] = max(pauses, default=0.0)
+
+
+def _resumptions(begins: list[float], servers: list[Fault]) -> Iterator[float]:
+    """From the end of each restart to the next run, unless the servers were struck again in between."""
+    for fault in servers:
+        after = next((at for at in begins if at >= fault.stop), None)
+        if fault.kind == "restart" and after is not None:
+            again = (other for other in servers if other.kind in OF_SERVERS and other is not fault)
+            if not any(other.start <= after and other.stop >= fault.stop for other in again):
+                yield after - fault.stop

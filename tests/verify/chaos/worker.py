@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from asynq_py import ActiveTask, Server
+from asynq_py.clock import SystemClock
 from tests.verify.chaos import breakage
-from tests.verify.chaos.jobs import LEASE, QUEUES
+from tests.verify.chaos.jobs import CLOCK_OFFSET, LEASE, QUEUES
 from tests.verify.chaos.ledger import Ledger, now
 
 SCAN: Final = 0.5
 LOOK: Final = 0.1  # seconds between looks whether this process is let run
 STALL: Final = 0.5
 CONCURRENCY: Final = 10
+FAST: Final = "worker-0."
 
 
 class Handlers:
@@ -103,6 +105,11 @@ def watch(ledger: Ledger) -> None:
             ledger.note("stalled", "", f"{stalled:.3f}", at=began)
 
 
+class FastClock(SystemClock):
+    def time(self) -> float:
+        return super().time() + CLOCK_OFFSET
+
+
 async def main(url: str, folder: Path, who: str, broken: str) -> None:
     ledger = Ledger(folder, who)
     breakage.break_scripts(broken)
@@ -119,6 +126,7 @@ async def main(url: str, folder: Path, who: str, broken: str) -> None:
         shutdown_timeout=1.5,
         cancel_grace=1.0,
         retry_delay=lambda *_: 1.0,
+        clock=FastClock() if who.startswith(FAST) else SystemClock(),
     )
     ledger.note("started")
     await server.serve()
