@@ -7,7 +7,7 @@ from typing import Generic, TypeVar, cast
 
 from asynq_py.app.connections import Connections
 from asynq_py.app.signature import Signature
-from asynq_py.errors import InvalidOptionError, TaskFailedError
+from asynq_py.errors import InvalidOptionError, QueueNotFoundError, TaskFailedError, TaskNotFoundError
 from asynq_py.info import TaskInfo
 from asynq_py.options import Duration, check_seconds
 from asynq_py.wire.state import TaskState
@@ -66,7 +66,10 @@ class TaskHandle(Generic[R_co]):
 
     async def info(self) -> TaskInfo:
         """Look at the task."""
-        return await self._connections.inspector.task_info(self.queue, self.id)
+        try:
+            return await self._connections.inspector.task_info(self.queue, self.id)
+        except QueueNotFoundError:  # nothing was ever put into it
+            raise TaskNotFoundError(self.queue, self.id) from None
 
     async def status(self) -> TaskState:
         """Say where the task stands."""
@@ -78,7 +81,10 @@ class TaskHandle(Generic[R_co]):
         Returns True when it was deleted, so it will not run. False: it was running, and what becomes of it is
         up to its handler and its retries; or it had ended, and nothing was done.
         """
-        return await self._connections.inspector.cancel_task(self.queue, self.id)
+        try:
+            return await self._connections.inspector.cancel_task(self.queue, self.id)
+        except QueueNotFoundError:
+            raise TaskNotFoundError(self.queue, self.id) from None
 
     def __repr__(self) -> str:
         return f"<TaskHandle {self.type} {self.id} in {self.queue!r}>"

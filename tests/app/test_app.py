@@ -445,3 +445,16 @@ def test_an_app_that_nobody_closes_leaves_nothing_open(redis_url: str) -> None:
     )
     complaints = [line for line in ended.stderr.splitlines() if not line.startswith("Executing <")]
     assert (ended.stdout, complaints, ended.returncode) == ("8\n", [], 0)
+
+
+async def test_a_task_of_a_queue_that_was_never_used_is_one_that_is_not_there(redis_url: str) -> None:
+    app = App(redis_url)
+
+    @app.task(queue="unused", retention=60)
+    async def nothing() -> None: ...
+
+    async with app:
+        handle = nothing.handle("unheard-of")
+        for call in (handle.info, handle.status, handle.cancel, handle.result):
+            with pytest.raises(TaskNotFoundError):
+                await call()
