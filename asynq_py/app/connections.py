@@ -66,6 +66,10 @@ class Outlet:
         """Of the clients that are opened from now on."""
         return self._middleware
 
+    def turn(self, make: Callable[[], Connections]) -> None:
+        """From now on, open connections of another make."""
+        self._make = make
+
     @contextlib.contextmanager
     def instead(self, make: Callable[[], Connections]) -> Iterator[None]:
         """Use connections of another make while the block runs, for tests. They are not closed behind it."""

@@ -16,5 +16,11 @@ class Companion(Component, Protocol):
 
     def around(self, handler: AsyncHandler) -> AsyncHandler: ...
 
+    async def step_once(self) -> None:
+        """Do once what `run` does again and again, for who lets time pass by itself."""
+
+    async def aclose(self) -> None:
+        """Close what is open. Idempotent; `run` does it, too."""
+
 
 MakeCompanion: TypeAlias = Callable[[RedisSource, ServerConfig], Companion]

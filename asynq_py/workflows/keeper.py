@@ -121,9 +121,17 @@ class Keeper:
                 group.start_soon(every, lambda: self._interval, self.look_once, self._outage)
                 group.start_soon(self._watch_suspects)
         finally:
-            if self._opened is not None:
-                with anyio.CancelScope(shield=True):
-                    await self._opened.aclose()
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
+
+    async def step_once(self) -> None:
+        """Look once at all that `run` looks at."""
+        await self.look_once()
+        await self._look_at(sorted(self._suspects))
+
+    async def aclose(self) -> None:
+        if self._opened is not None:
+            await self._opened.aclose()
 
     async def look_once(self) -> None:
         """Look at all flows whose turn it is, and that no other server looks at just now."""
