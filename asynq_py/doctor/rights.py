@@ -27,8 +27,8 @@ NEEDS: Final[Mapping[Role, Sequence[str]]] = {
     ).split(),
     Role.WORKER: (
         f"{_COMMON} blmove del exists expire expireat get hdel hexists hget hincrby hlen hmget hset incrby "
-        "llen lpush lrange lrem ltrim rpush sadd scard set setex srem sscan subscribe type zadd zcard zrange "
-        "zrangebyscore zrem zremrangebyrank zremrangebyscore zrevrangebyscore "
+        "llen lpush lrange lrem ltrim rpush sadd scard set setex srem sscan subscribe time type zadd zcard "
+        "zrange zrangebyscore zrem zremrangebyrank zremrangebyscore zrevrangebyscore "
         "zscore"
     ).split(),
     Role.VIEWER: _VIEWER.split(),
@@ -39,7 +39,8 @@ NEEDS: Final[Mapping[Role, Sequence[str]]] = {
 
 # Arguments with which a command is well-formed; one key where nothing else is said.
 _ARGUMENTS: Final[Mapping[str, tuple[Argument, ...]]] = {
-    "ping": (), "info": (), "client|setname": ("x",), "eval": ("return 1", 0), "evalsha": ("0" * 40, 0),
+    "ping": (), "info": (), "time": (), "client|setname": ("x",),
+    "eval": ("return 1", 0), "evalsha": ("0" * 40, 0),
     "subscribe": (CANCEL_CHANNEL,), "publish": (CANCEL_CHANNEL, "x"),
     "blmove": (_KEY, _KEY, "LEFT", "LEFT", 1),
     "hget": (_KEY, "x"), "hmget": (_KEY, "x"), "hdel": (_KEY, "x"), "hexists": (_KEY, "x"),

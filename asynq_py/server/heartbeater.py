@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import anyio
@@ -32,7 +32,7 @@ FAREWELL = 2.0  # seconds given to the last word
 
 class Heartbeater:
     """`status`: the server's state as peers know it. `lost` hears of tries whose lease somebody else has, or
-    nobody. `watchdog` knows whether the loop that the tries run on is blocked.
+    nobody. `watchdog` knows whether the loop that the tries run on is blocked. `set_clock`: by that of Redis.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Heartbeater:
         status: Callable[[], str],
         watchdog: Watchdog,
         lost: Callable[[Attempt], object],
+        set_clock: Callable[[], Awaitable[object]],
     ) -> None:
         self._broker = broker
         self._registry = registry
@@ -56,6 +57,7 @@ class Heartbeater:
         self._status = status
         self._watchdog = watchdog
         self._lost = lost
+        self._set_clock = set_clock
         self._host = host_name()
         self._pid = os.getpid()
         self._server_id = str(uuid4())
@@ -85,6 +87,8 @@ class Heartbeater:
         if self._beats % SWEEP == 0:
             await self._registry.sweep(now=now)
         self._beats += 1
+        with contextlib.suppress(BrokerUnavailableError):  # for this alone no beat has failed
+            await self._set_clock()
 
     async def _extend_leases(self) -> None:
         by_queue: dict[str, list[Attempt]] = {}

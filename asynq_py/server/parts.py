@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from asynq_py.active_task import CancelReason
 from asynq_py.broker.broker import Broker
 from asynq_py.broker.groups import Groups, Rules
 from asynq_py.broker.lane import Sender
 from asynq_py.broker.lanes import open_lane
+from asynq_py.broker.redis_clock import RedisClock
 from asynq_py.broker.registry import Registry
 from asynq_py.component import Component
 from asynq_py.connection import Connector
@@ -54,6 +56,7 @@ class Parts:
     lanes: Sequence[Sender]
     threads: Threads
     slots: Slots
+    clock: RedisClock
     inflight: InFlight
 
     async def aclose(self) -> None:
@@ -74,7 +77,8 @@ def assemble(
 
     `status`: the server's state as peers know it. `end`: gets the server to end in order.
     """
-    clock, queues = config.clock, tuple(config.queues)
+    clock, queues = RedisClock(config.clock), tuple(config.queues)
+    config = replace(config, clock=clock)
     lanes = fetching, outcomes, rest = [
         open_lane(connector, role=role) for role in ("fetch", "outcomes", "upkeep")
     ]
@@ -107,6 +111,7 @@ def assemble(
             interval=config.recover_interval,
             skew=min(limits.LEASE_SKEW, config.lease / 2),
             beat=config.heartbeat,
+            set_clock=partial(clock.set_once, rest),
         ),
         Janitor(upkeep, outage, queues, interval=config.janitor_interval, batch=config.janitor_batch_size),
     ]
@@ -136,6 +141,7 @@ def assemble(
             status=status,
             watchdog=watchdog,
             lost=lost,
+            set_clock=partial(clock.set, leases),
         )
         try:
             yield watchdog, heartbeater
@@ -147,4 +153,4 @@ def assemble(
         LeaseWatch(inflight, clock),
         Subscriber(connector, inflight),
     )
-    return Parts(processor, inner, syncer, outer, upkeep, outage, lanes, threads, slots, inflight)
+    return Parts(processor, inner, syncer, outer, upkeep, outage, lanes, threads, slots, clock, inflight)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import anyio
@@ -29,7 +29,7 @@ class Recoverer:
     """A dead worker's tasks run again within lease + skew + interval.
 
     `interval`: seconds between looks. `skew`: seconds a lease must have been over, as clocks differ.
-    `beat`: seconds between signs of life of a server.
+    `beat`: seconds between signs of life of a server. `set_clock`: by that of Redis, before leases are seen.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Recoverer:
         interval: float,
         skew: float,
         beat: float = limits.HEARTBEAT,
+        set_clock: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._broker = broker
         self._clock = clock
@@ -49,6 +50,7 @@ class Recoverer:
         self._queues = queues
         self._interval = interval
         self._skew = skew
+        self._set_clock = set_clock
         self._repair_interval = max(LOOKS_PER_REPAIR * interval, 2 * beat)
         self._strays: dict[str, set[bytes]] = {}
 
@@ -59,6 +61,8 @@ class Recoverer:
 
     async def recover_once(self) -> None:
         """Hand back every task whose lease is over, in all queues."""
+        if self._set_clock is not None:
+            await self._set_clock()
         await each(self._queues, self._recover)
 
     async def _recover(self, queue: str) -> None:

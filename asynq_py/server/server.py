@@ -240,5 +240,6 @@ class Server:
         """Fail now if Redis denies us; but an absent Redis is waited for, by each part on its own."""
         try:
             await parts.upkeep.ping()
+            await parts.clock.set(parts.lanes[-1])
         except BrokerUnavailableError as error:
             parts.outage.noticed(error)
