@@ -17,6 +17,8 @@ from tests.clock import ManualClock
 from tests.interop.build import describe as describe_go_peers
 from tests.servers import KINDS, plain_client, running, why_absent
 
+pytest_plugins = ["tests.leaks"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -109,6 +109,7 @@ async def test_drain_waits_for_what_is_waiting_and_under_way() -> None:
     await outbox.drain()  # nothing to wait for
 
 
+@pytest.mark.leaves("tasks")
 def test_callers_are_cancelled_when_the_event_loop_ends() -> None:
     answers: list[asyncio.Future[str]] = []
 
