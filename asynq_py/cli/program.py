@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "queue": "asynq_py.cli.queue",
     "task": "asynq_py.cli.task",
     "group": "asynq_py.cli.group",
+    "flow": "asynq_py.cli.flow",
     "server": "asynq_py.cli.server",
     "cron": "asynq_py.cli.cron",
     "metrics": "asynq_py.cli.metrics",

@@ -1,7 +1,7 @@
 """A worker that runs steps of flows: `python -m tests.end_to_end.flow_worker URL LEDGER POINT`.
 
-POINT: where it dies, the first time it comes there: at one of POINTS, or never (""). LEDGER: a file that gets a
-line for each run of a step.
+POINT: where it dies, the first time it comes there: at one of POINTS, or never (""). LEDGER: a file that gets
+a line for each run of a step.
 """
 
 from __future__ import annotations

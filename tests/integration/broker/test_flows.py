@@ -1,4 +1,4 @@
-"""The scripts of flows: each step counts once, what is ready is noted until it is enqueued, ends are told once."""
+"""The scripts of flows: each step counts once, and what is ready is noted until it is enqueued."""
 
 from __future__ import annotations
 
