@@ -16,7 +16,7 @@ LEASE: Final = 4.0
 CLOCK_OFFSET: Final = 0.7  # seconds by which the clock of one worker is fast
 TICKS: Final = "default"  # the queue of the periodic task
 KEPT: Final = 3600  # seconds: longer than any run
-KEYS: Final = 30  # different unique tasks of a queue
+KEYS: Final = 5  # different unique tasks of a queue
 
 # in a thousand; the rest just works for up to 50 ms
 TEMPERS: Final[Mapping[str, float]] = {

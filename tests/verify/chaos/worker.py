@@ -60,7 +60,7 @@ class Handlers:
         await asyncio.sleep(float(task.payload))
 
     async def unique(self, task: ActiveTask) -> None:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
 
     async def flaky(self, task: ActiveTask) -> None:
         if task.retried < float(task.payload):
