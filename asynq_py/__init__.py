@@ -7,7 +7,8 @@ from asynq_py._version import __version__
 
 if TYPE_CHECKING:
     from asynq_py.active_task import ActiveTask, CancelReason, current_task
-    from asynq_py.app.app import App
+    from asynq_py.app.app import App, AppOptions
+    from asynq_py.app.dependencies import Depends, Shared, injected
     from asynq_py.app.handle import TaskHandle
     from asynq_py.app.router import Router
     from asynq_py.app.typed_task import CallOptions, TypedTask
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         WorkerInfo,
     )
     from asynq_py.inspector import Inspector
+    from asynq_py.lifespan import Lifespan, current_app_state
     from asynq_py.middleware import Middleware
     from asynq_py.mux import ServeMux
     from asynq_py.options import TaskOptions
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActiveTask",
     "App",
+    "AppOptions",
     "AsyncHandler",
     "AsynqError",
     "BrokerError",
@@ -82,6 +85,7 @@ __all__ = [
     "ClusterNode",
     "ConcurrencyLimit",
     "DailyStats",
+    "Depends",
     "DuplicateTaskError",
     "EnqueueCall",
     "EnqueueError",
@@ -94,6 +98,7 @@ __all__ = [
     "Inspector",
     "InvalidOptionError",
     "LeaseExpiredError",
+    "Lifespan",
     "MessageDecodeError",
     "Middleware",
     "NotReplicatedError",
@@ -120,6 +125,7 @@ __all__ = [
     "ServerOptions",
     "ServerState",
     "ServerStateError",
+    "Shared",
     "SkipRetry",
     "Supervisor",
     "SyncClient",
@@ -134,15 +140,18 @@ __all__ = [
     "TypedTask",
     "WorkerInfo",
     "__version__",
+    "current_app_state",
     "current_task",
     "default_retry_delay",
+    "injected",
 ]
 
 # Where each name comes from: it is imported when it is first asked for, so that a program which needs little,
 # such as the help of the command line, does not wait for all the rest.
 _MODULES: Final = {
     "active_task": "ActiveTask CancelReason current_task",
-    "app.app": "App",
+    "app.app": "App AppOptions",
+    "app.dependencies": "Depends Shared injected",
     "app.handle": "TaskHandle",
     "app.router": "Router",
     "app.typed_task": "CallOptions TypedTask",
@@ -161,6 +170,7 @@ _MODULES: Final = {
         "WorkerInfo"
     ),
     "inspector": "Inspector",
+    "lifespan": "Lifespan current_app_state",
     "middleware": "Middleware",
     "mux": "ServeMux",
     "options": "TaskOptions",

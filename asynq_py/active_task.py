@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from asynq_py.clock import instant
 from asynq_py.errors import AsynqError, InvalidOptionError
+from asynq_py.tracebacks import one_line
 from asynq_py.wire.messages import TaskMessage
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ class TryOfTask(Protocol):
 
     @property
     def cancel_reason(self) -> CancelReason | None: ...
+
+    def begin_closing(self) -> None: ...
 
     async def write_result(self, data: bytes) -> None: ...
 
@@ -150,8 +153,17 @@ class ActiveTask:
         """
         return await self._try.run_in_thread(function, self)
 
+    def begin_closing(self) -> None:
+        """Say that the work has ended, and only what it used is being closed.
+
+        A cancelation is repeated until the handler ends. From now on it is not, before the server's
+        `cancel_grace` is over: what closes may wait in peace.
+        """
+        self._try.begin_closing()
+
     def __repr__(self) -> str:
-        return f"<ActiveTask {self.type} {self.id} in {self.queue!r}, try {self.retried + 1}>"
+        name = f"{one_line(self.type)} {one_line(self.id)}"
+        return f"<ActiveTask {name} in {self.queue!r}, try {self.retried + 1}>"
 
 
 _current: ContextVar[ActiveTask] = ContextVar("asynq_py_current_task")

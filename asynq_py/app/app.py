@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from asynq_py.app.carrying import Carrier
 from asynq_py.app.connections import Outlet
+from asynq_py.app.dependencies import Overrides, provider_of
 from asynq_py.app.executors import Processes
 from asynq_py.app.handle import TaskHandle
 from asynq_py.app.home import Home
@@ -17,8 +21,9 @@ from asynq_py.app.typed_task import handle_of
 from asynq_py.client import Client
 from asynq_py.client_middleware import ClientMiddleware, check_client_middleware
 from asynq_py.connection import Connector, RedisSource
-from asynq_py.errors import EnqueueError
+from asynq_py.errors import EnqueueError, InvalidOptionError
 from asynq_py.inspector import Inspector
+from asynq_py.lifespan import Lifespan, reset_app_state, set_app_state
 from asynq_py.middleware import Middleware, check_middleware
 from asynq_py.mux import ServeMux
 from asynq_py.options import TaskOptions
@@ -28,11 +33,23 @@ from asynq_py.server.server import Server
 from asynq_py.task import Task
 
 
+class AppOptions(TaskOptions, total=False):
+    """The keyword arguments of App: those of all its tasks, and its own."""
+
+    lifespan: Lifespan | None
+    """Makes an async context manager, which each server enters before its first task and leaves after its
+    last; what it yields is shared by the tasks: `Shared[…]`, `current_app_state()`."""
+    carry: Iterable[ContextVar[Any]]
+    """Context variables whose values go with each task, as JSON, to where it is handled."""
+    eager: bool
+    """Run tasks where they are enqueued, as in a block of `eager()`, always: for tests."""
+
+
 class App(Router):
     """Tasks made of functions.
 
     `redis`: a URL, a RedisConfig or a live client; left out, `$ASYNQ_REDIS_URL` or localhost. `prefix`,
-    options: as for a Router, for all tasks.
+    options: as for a Router, for all tasks; and those of AppOptions.
 
     It connects when a task is enqueued, once for each event loop. `async with app:` or `aclose()` ends that;
     else it ends with the loop, where `asyncio.run` ends it.
@@ -41,17 +58,27 @@ class App(Router):
     """
 
     def __init__(
-        self, redis: RedisSource = None, *, prefix: str = "", **options: Unpack[TaskOptions]
+        self,
+        redis: RedisSource = None,
+        *,
+        prefix: str = "",
+        **options: Unpack[AppOptions],
     ) -> None:
+        lifespan, carry = options.pop("lifespan", None), options.pop("carry", ())
+        if lifespan is not None and not callable(lifespan):
+            raise InvalidOptionError("lifespan", lifespan, "a function that makes an async context manager")
         if redis is not None:
             Connector(redis)  # a mistake is told here
         self._redis = redis
         self._outlet = Outlet(redis)
+        self._lifespan = lifespan
+        self._overrides = Overrides()
+        self._carrier = Carrier(carry)
         self._middleware: list[Middleware] = []
-        super().__init__(prefix, **options)
+        super().__init__(prefix, **options)  # type: ignore[misc]  # what a Router does not take is taken out
 
     def _make_home(self, prefix: str, options: TaskOptions) -> Home:
-        return super()._make_home(prefix, options).with_outlet(self._outlet)
+        return super()._make_home(prefix, options).of_app(self._outlet, self._overrides, self._carrier)
 
     def use(self, *middleware: Middleware) -> None:
         """Add middleware around all tasks of the servers made from now on; the first added is the outermost.
@@ -70,6 +97,52 @@ class App(Router):
         Raises: InvalidOptionError: it cannot be called.
         """
         self._outlet.use(check_client_middleware(middleware))
+
+    @contextmanager
+    def override(self, source: Callable[..., Any], with_: Callable[..., Any]) -> Iterator[None]:
+        """Let another function give what `Depends(source)` gives, while the block runs: for tests.
+
+        `with_`: of the same kinds as for `Depends`: `app.override(open_session, lambda: fake)`.
+
+        Raises: InvalidOptionError: it cannot be called, or needs what nobody gives.
+        """
+        for given in (source, with_):
+            if not callable(given):
+                raise InvalidOptionError("override", given, "a function")
+        provider_of(with_, {})
+        before = self._overrides.put(source, with_)
+        try:
+            yield
+        finally:
+            self._overrides.put(source, before)
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[Any]:
+        """Enter the lifespan here, for direct calls, and for servers of your own, started in the block.
+
+        Yields what it yields. Raises: InvalidOptionError: there is none, or a task asks for another state.
+        """
+        async with self._checked_lifespan() as state:
+            token = set_app_state(state)
+            try:
+                yield state
+            finally:
+                reset_app_state(token)
+
+    @asynccontextmanager
+    async def _checked_lifespan(self) -> AsyncIterator[object]:
+        if self._lifespan is None:
+            raise InvalidOptionError("lifespan", None, "a function that makes an async context manager")
+        async with self._lifespan() as state:
+            for task in self._all_tasks():
+                for kind in task.declaration.signature.injections.states(self._overrides):
+                    if not isinstance(state, kind):
+                        raise InvalidOptionError(
+                            "lifespan",
+                            type(state).__name__,
+                            f"one that yields {kind.__name__}, which task {task.type!r} asks for",
+                        )
+            yield state
 
     @property
     def client(self) -> Client:
@@ -121,6 +194,10 @@ class App(Router):
         if "queues" not in config:
             queues = {task.checked_options().queue for task in self._all_tasks()}
             config["queues"] = dict.fromkeys(sorted({"default", *queues}), 1)
+        if "lifespan" not in config and self._lifespan is not None:
+            config["lifespan"] = self._checked_lifespan
+        if config.get("lifespan") is None:
+            self._check_no_state()
         return Server(self._redis, parking(self.mux()), **config)
 
     def scheduler(self, **options: Unpack[SchedulerOptions]) -> Scheduler:
@@ -132,6 +209,11 @@ class App(Router):
         for entry in self._all_entries():
             scheduler.register(entry.spec, entry.task.task(), **entry.options)
         return scheduler
+
+    def _check_no_state(self) -> None:
+        for task in self._all_tasks():
+            if any(True for _ in task.declaration.signature.injections.states(self._overrides)):
+                raise InvalidOptionError("lifespan", None, f"one for the state that {task.type!r} asks for")
 
     async def aclose(self) -> None:
         """Close what is open for the running event loop. Idempotent; it opens again when it is used."""

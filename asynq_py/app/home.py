@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from asynq_py.app.carrying import NOTHING, Carrier
 from asynq_py.app.connections import Connections, Outlet
+from asynq_py.app.dependencies import NO_OVERRIDES, Overrides
 from asynq_py.errors import AsynqError
 from asynq_py.options import TaskOptions
 
@@ -10,14 +12,23 @@ from asynq_py.options import TaskOptions
 class Home:
     """That of an app has an outlet; that of a router gets a parent when it is included."""
 
-    def __init__(self, prefix: str, options: TaskOptions, outlet: Outlet | None = None) -> None:
+    def __init__(
+        self,
+        prefix: str,
+        options: TaskOptions,
+        outlet: Outlet | None = None,
+        overrides: Overrides = NO_OVERRIDES,
+        carrier: Carrier = NOTHING,
+    ) -> None:
         self._prefix = f"{prefix}:" if prefix and prefix[-1].isalnum() else prefix
         self._options = options
         self._outlet = outlet
+        self._overrides = overrides
+        self._carrier = carrier
         self.parent: Home | None = None
 
-    def with_outlet(self, outlet: Outlet) -> Home:
-        return Home(self._prefix, self._options, outlet)
+    def of_app(self, outlet: Outlet, overrides: Overrides, carrier: Carrier) -> Home:
+        return Home(self._prefix, self._options, outlet, overrides, carrier)
 
     @property
     def is_root(self) -> bool:
@@ -30,6 +41,14 @@ class Home:
     @property
     def options(self) -> TaskOptions:
         return self._options if self.parent is None else merged(self.parent.options, self._options)
+
+    @property
+    def overrides(self) -> Overrides:
+        return self._overrides if self.parent is None else self.parent.overrides
+
+    @property
+    def carrier(self) -> Carrier:
+        return self._carrier if self.parent is None else self.parent.carrier
 
     def connections(self) -> Connections:
         """Raises: AsynqError: no app includes the router; no event loop runs here."""

@@ -249,7 +249,7 @@ class Router:
             check_name("name", function.__name__ if name is None else name),
             self._home,
             function=function,
-            signature=partial(Signature.of, function, names),
+            signature=partial(Signature.of, function, names, may_inject=executor != "process"),
             aliases=aliases,
             executor=executor,
         )

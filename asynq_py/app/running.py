@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from asynq_py.active_task import ActiveTask
 from asynq_py.app.executors import Place, Processes
+from asynq_py.app.resolving import Values, call_here, call_with
 from asynq_py.app.typed_task import AsyncTask, Declaration, TypedTask
 from asynq_py.errors import HandlerNotFoundError, PayloadError, RetryLater, SkipRetry
 from asynq_py.handler import AsyncHandler
@@ -26,6 +28,7 @@ def handler_of(task: TypedTask[..., Any], processes: Processes) -> AsyncHandler:
     call = _caller(task, processes)
     types = {task.type, *declaration.aliases}
     signature = declaration.signature  # a mistake in it is told before any task is taken
+    carrier = declaration.home.carrier
 
     async def handle(active: ActiveTask) -> None:
         if active.type not in types:  # a mux would take it for our prefix
@@ -34,6 +37,8 @@ def handler_of(task: TypedTask[..., Any], processes: Processes) -> AsyncHandler:
             args, kwargs = signature.load(active.type, active.payload)
         except PayloadError as error:
             raise SkipRetry(f"the payload does not fit: {error}") from None
+        if carrier:
+            carrier.restore(active.headers)
         value = await call(active, args, kwargs)
         if value is None or not active.retention:
             return
@@ -56,6 +61,8 @@ def _caller(task: TypedTask[..., Any], processes: Processes) -> Callable[..., An
             return await processes.call(place, args, kwargs)
 
         return in_process
+    if declaration.signature.injections:
+        return _injecting(declaration, is_async=isinstance(task, AsyncTask))
     if isinstance(task, AsyncTask):
 
         async def in_loop(active: ActiveTask, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -67,6 +74,29 @@ def _caller(task: TypedTask[..., Any], processes: Processes) -> Callable[..., An
         return await active.run_in_thread(lambda _: function(*args, **kwargs))
 
     return in_thread
+
+
+def _injecting(declaration: Declaration, *, is_async: bool) -> Callable[..., Any]:
+    function, home = _function(declaration), declaration.home
+    injections = declaration.signature.injections
+    names = frozenset(injections.wants)
+
+    async def in_loop(active: ActiveTask, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        values = Values(injections, names, home.overrides)
+        return await call_with(function, args, kwargs, values, closing=active.begin_closing)
+
+    async def in_thread(active: ActiveTask, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        values = Values(injections, names, home.overrides)
+        first, rest = values.before_threads()
+        async with AsyncExitStack() as exits:
+            try:
+                await values.open(first, exits)
+                # in the thread itself, as not everything may be used in another than the one that made it
+                return await active.run_in_thread(lambda _: call_here(function, args, kwargs, values, rest))
+            finally:
+                active.begin_closing()
+
+    return in_loop if is_async else in_thread
 
 
 def _function(declaration: Declaration) -> Callable[..., Any]:

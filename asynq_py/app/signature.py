@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from asynq_py.app.codec import Codec, UnknownTypeError, is_record, name_of
+from asynq_py.app.dependencies import Injections, injected
 from asynq_py.app.shape import JSON_NAMES, Misfit, Shape
 from asynq_py.errors import InvalidOptionError, PayloadError
 
 Arguments: TypeAlias = "tuple[list[Any], dict[str, Any]]"
 
 NO_ARGUMENTS: Final = b"{}"
+NO_INJECTIONS: Final = Injections({}, {})
 _TOO_DEEP: Final = "it is nested too deeply"
 
 
@@ -36,34 +38,51 @@ class Field:
 class Signature:
     """What a function takes and returns.
 
-    `model`: its one parameter is the payload, whatever its name.
+    `model`: its one parameter is the payload, whatever its name. `injections`: parameters that the payload
+    has no part in.
     """
 
-    def __init__(self, parameters: inspect.Signature, fields: Mapping[str, Field], returns: Shape) -> None:
-        self._parameters = parameters
+    def __init__(
+        self,
+        parameters: inspect.Signature,
+        fields: Mapping[str, Field],
+        returns: Shape,
+        injections: Injections = NO_INJECTIONS,
+    ) -> None:
+        self._all = parameters
+        self._parameters = _without(parameters, injections.wants)
+        self.injections = injections
         self._fields = fields
         self._returns = returns
         self._model: Field | None = None
 
     @classmethod
-    def of(cls, function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
+    def of(
+        cls, function: Callable[..., Any], names: Mapping[str, Any], *, may_inject: bool = True
+    ) -> Signature:
         """Read the annotations of a function. `names`: what they may mean beside what its module says.
 
-        Raises: InvalidOptionError: a parameter that no JSON object can fill. NameError: an annotation means
-        nothing, or not yet.
+        Raises: InvalidOptionError: a parameter that no JSON object can fill, or nobody. NameError: an
+        annotation means nothing, or not yet.
         """
         codec = Codec(names)
         hints = typing.get_type_hints(function, localns=dict(names), include_extras=True)
         parameters = inspect.signature(function)
+        injections = Injections.of(parameters, hints, names) or NO_INJECTIONS
+        if injections.wants and not may_inject:
+            raise InvalidOptionError(
+                "executor", "process", f"without injected parameters, such as {next(iter(injections.wants))}"
+            )
         fields = {
             name: _field(parameter, hints.get(name, Any), codec)
             for name, parameter in parameters.parameters.items()
+            if name not in injections.wants
         }
         try:
             returns = codec.shape(hints.get("return", Any))
         except UnknownTypeError:  # it matters only where a result is kept
             returns = codec.shape(Any)
-        self = cls(parameters, fields, returns)
+        self = cls(parameters, fields, returns, injections)
         if len(fields) == 1 and is_record(hints.get(next(iter(fields)))):
             (self._model,) = fields.values()
         return self
@@ -84,10 +103,7 @@ class Signature:
 
     def dump(self, task_type: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """Make the payload of a call. Raises: PayloadError."""
-        try:
-            bound = self._parameters.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise PayloadError(task_type, "", str(error)) from None
+        bound = self._bound(task_type, args, kwargs)
         try:
             data: dict[str, Any] = {}
             for name, field in self._fields.items():
@@ -99,6 +115,24 @@ class Signature:
             raise PayloadError(task_type, misfit.at, misfit.problem) from None
         except RecursionError:  # it holds itself, perhaps
             raise PayloadError(task_type, "", _TOO_DEEP) from None
+
+    def _bound(self, task_type: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self._parameters.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            given = self.injections.wants.keys() - self.missing(args, kwargs)
+            if given:
+                problem = "it is injected where the task runs, and cannot be enqueued"
+                raise PayloadError(task_type, min(given), problem) from None
+            raise PayloadError(task_type, "", str(error)) from None
+
+    def missing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> frozenset[str]:
+        """Which of the injected parameters a direct call does not give."""
+        try:
+            given = self._all.bind_partial(*args, **kwargs).arguments
+        except TypeError:  # the function itself will tell
+            given = {}
+        return frozenset(name for name in self.injections.wants if given.get(name, injected) is injected)
 
     def load(self, task_type: str, payload: bytes) -> Arguments:
         """Read the arguments from a payload. Raises: PayloadError."""
@@ -183,6 +217,11 @@ def _field(parameter: inspect.Parameter, annotation: Any, codec: Codec) -> Field
             default = {}
     is_positional = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
     return Field(name, shape, is_required, is_positional, default)
+
+
+def _without(parameters: inspect.Signature, names: Mapping[str, Any]) -> inspect.Signature:
+    kept = [each for name, each in parameters.parameters.items() if name not in names]
+    return parameters.replace(parameters=kept)
 
 
 def _placed(field: Field, value: Any) -> Arguments:

@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, Literal, ParamSpec, Self, TypeAlias, Typ
 from asynq_py.app.connections import Connections
 from asynq_py.app.handle import TaskHandle
 from asynq_py.app.home import Home, merged
+from asynq_py.app.resolving import Values, call_here, call_with
 from asynq_py.app.signature import Signature
 from asynq_py.errors import AsynqError, EnqueueError, InvalidOptionError
 from asynq_py.info import TaskInfo
@@ -75,6 +76,18 @@ class Declaration:
         return self._signature
 
 
+    def missing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Values | None:
+        """What is to be injected into a direct call, if anything. Raises: InvalidOptionError."""
+        try:
+            signature = self.signature
+        except InvalidOptionError:  # annotations for type checkers alone: it can be called all the same
+            return None
+        if not signature.injections:
+            return None
+        names = signature.missing(args, kwargs)
+        return Values(signature.injections, names, self.home.overrides) if names else None
+
+
 class TypedTask(Generic[P, R]):
     """A task with the parameters and the result of a function. Made by decorators of an App or a Router.
 
@@ -112,10 +125,12 @@ class TypedTask(Generic[P, R]):
     def task(self, *args: P.args, **kwargs: P.kwargs) -> Task:
         """Make a core Task of a call: for batches, schedulers, a SyncClient. Raises: PayloadError."""
         payload = self._declaration.signature.dump(self.type, args, kwargs)
-        given = merged(self._declaration.home.options, self._options)
+        home = self._declaration.home
+        given = merged(home.options, self._options)
         if self._wait and not given.get("retention"):
             given = merged(given, {"retention": RESULT_KEPT})
-        return Task(self.type, payload, headers=self._headers or None, **given)
+        headers = home.carrier.headers(self.type) | self._headers
+        return Task(self.type, payload, headers=headers or None, **given)
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskHandle[R]:
         """Store a call as a task. When this returns, Redis has it.
@@ -175,18 +190,26 @@ class AsyncTask(TypedTask[P, R]):
     """Of a coroutine function."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """Run it here and now, without any queue."""
+        """Run it here and now, without any queue. What is injected and not given is made for this call."""
         function: Callable[P, Coroutine[Any, Any, R]] = _function(self)
-        return function(*args, **kwargs)
+        values = self._declaration.missing(args, kwargs)
+        return function(*args, **kwargs) if values is None else call_with(function, args, kwargs, values)
 
 
 class PlainTask(TypedTask[P, R]):
     """Of a plain function, which workers run in a thread or a process."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run it here and now, without any queue."""
+        """Run it here and now, without any queue. What is injected and not given is made for this call.
+
+        Raises: AsynqError: it needs an event loop to be made.
+        """
         function: Callable[P, R] = _function(self)
-        return function(*args, **kwargs)
+        values = self._declaration.missing(args, kwargs)
+        if values is None:
+            return function(*args, **kwargs)
+        value: R = call_here(function, args, kwargs, values, values.plan)
+        return value
 
 
 class RemoteTask(TypedTask[P, R]):

@@ -127,6 +127,16 @@ class Attempt:
         """Cancel the handler, because its deadline has come."""
         self.cancel(self._overdue())
 
+    def begin_closing(self) -> None:
+        """Cancel no more before the grace is over, except for the first cancelation, if it is yet to come."""
+        self._again = math.inf
+        if self._timer is not None and not self._ended:
+            self._timer.cancel()
+            left = max(self._timer.when() - asyncio.get_running_loop().time(), 0.0)
+            if self._cancelled_for < math.inf:
+                self._cancelled_for -= left
+            self._wait_for_end()
+
     async def write_result(self, data: bytes) -> None:
         if not await self._around.broker.write_result(self.queue, self.id, self.owned.token, data):
             raise LeaseExpiredError(self.queue, self.id)
@@ -216,7 +226,12 @@ class Attempt:
         if left <= 0 < self._cancelled_for < math.inf:
             self._cancelled_for = math.inf
             self._around.stuck(self)
-        pause = min(self._again, max(left, 0.001)) if self._cancelled_for < math.inf else self._again
+        self._wait_for_end()
+
+    def _wait_for_end(self) -> None:
+        """Cancel again after a while."""
+        left = self._around.config.cancel_grace - self._cancelled_for
+        pause = min(self._again, max(left, 0.001) if self._cancelled_for < math.inf else 1.0)
         self._cancelled_for += pause
         self._again = min(self._again * 2, 1.0)
         self._timer = asyncio.get_running_loop().call_later(pause, self._deliver_cancel)

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
 from asynq_py.active_task import ActiveTask
 from asynq_py.clock import Clock, SystemClock, check_clock
 from asynq_py.errors import InvalidOptionError
+from asynq_py.lifespan import Lifespan
 from asynq_py.options import Duration, check_queue, check_seconds
 from asynq_py.retry import default_is_failure, default_retry_delay
 from asynq_py.task import Task
@@ -78,6 +79,9 @@ class ServerOptions(TypedDict, total=False):
     group_max_size: int | None
     """A group of so many tasks is aggregated, that many at once, at most 5000. Default None: groups of any
     size wait, and 1000 tasks at most are aggregated at once."""
+    lifespan: Lifespan | None
+    """Makes an async context manager, entered before the first task and left after the last; what it yields
+    is `current_app_state()` in handlers."""
     handle_signals: bool
     """Let `serve()` obey TERM, INT and TSTP. Default True."""
     clock: Clock
@@ -115,6 +119,7 @@ class ServerConfig:
     group_grace_period: float = 60.0
     group_max_delay: float | None = None
     group_max_size: int | None = None
+    lifespan: Lifespan | None = None
     handle_signals: bool = True
     clock: Clock = field(default_factory=SystemClock)
 
@@ -214,6 +219,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "group_grace_period": _span(1.0),
     "group_max_delay": lambda option, value: _span_or_none(option, value) or None,
     "group_max_size": _group_size,
+    "lifespan": _callable_or_none,
     "handle_signals": _flag,
     "clock": lambda _, value: check_clock(value),
 }

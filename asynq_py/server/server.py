@@ -17,6 +17,7 @@ from asynq_py.errors import BrokerUnavailableError, ServerStateError
 from asynq_py.handler import AsyncHandler, Handler, as_async
 from asynq_py.server.config import ServerConfig, ServerOptions
 from asynq_py.server.last_resort import see_that_the_process_ends
+from asynq_py.server.life import Life
 from asynq_py.server.parts import Parts, assemble
 from asynq_py.signals import signals
 from asynq_py.tracebacks import writable
@@ -52,6 +53,7 @@ class Server:
         self._given = (redis, handler, config)
         self._handler = as_async(handler)
         self._connector = Connector(redis)
+        self._life = Life(self._config.lifespan)
         self._state = ServerState.NEW
         self._parts: Parts | None = None
         self._task: asyncio.Task[None] | None = None
@@ -91,8 +93,8 @@ class Server:
         A handler that does not end, cancelled or not, is left behind then, and its task to its lease. As
         `asyncio.run` would wait for it for ever, the process is ended by force when nothing else is left.
 
-        Raises: ServerStateError: started before, or a handler is stuck and `on_stuck` is "exit".
-        BrokerError: Redis denies access.
+        Raises: ServerStateError: started before, or its lifespan failed, or a handler is stuck and `on_stuck`
+        is "exit". BrokerError: Redis denies access.
         """
         parts = self._activate()
         failure: Exception | None = None
@@ -112,12 +114,23 @@ class Server:
     async def start(self) -> None:
         """Work in the background of this event loop, without touching signals.
 
-        Does not wait for Redis. Should the server fail later, this is logged at once, and told by
-        `wait_closed()` and `shutdown()`. Raises: ServerStateError: started before.
+        Does not wait for Redis, but for its lifespan to be entered. Should the server fail later, this is
+        logged at once, and told by `wait_closed()` and `shutdown()`.
+
+        Raises: ServerStateError: started before, or the lifespan failed.
         """
         parts = self._activate()
         # a bare task, as there is no block to hold it: shutdown() awaits it
         self._task = asyncio.create_task(self._run_unattended(parts), name="asynq-py server")
+        if self._config.lifespan is None:
+            return
+        try:
+            await self._life.has_begun.wait()
+        except asyncio.CancelledError:
+            await self.shutdown()
+            raise
+        if self._failure is not None:
+            await self.shutdown()
 
     def stop(self) -> None:
         """Fetch no more; running tasks go on. Has no effect unless the server is active."""
@@ -187,6 +200,7 @@ class Server:
         if self._state in (ServerState.ACTIVE, ServerState.STOPPED) and self._parts is not None:
             self._state = ServerState.CLOSED
             self._parts.processor.end()
+            self._life.give_up()
             logger.info("shutting down")
 
     async def _obey_signals(self, parts: Parts) -> None:
@@ -213,16 +227,9 @@ class Server:
 
     async def _run(self, parts: Parts) -> None:
         try:
-            await self._check_access(parts)
-            logger.info(
-                "serving %s from %s, %d tasks at once",
-                dict(self._config.queues),
-                self._connector,
-                self._config.concurrency,
-            )
-            # Senders end before receivers, because they stand inside: leases live until all is written.
-            async with running(*parts.outer), running(parts.syncer), running(*parts.inner):
-                await parts.processor.run()
+            async with self._life.lived() as may_work:
+                if may_work:
+                    await self._work(parts)
             if parts.slots.failure is not None:
                 raise parts.slots.failure
         except Exception as error:
@@ -234,7 +241,20 @@ class Server:
                 await parts.aclose()
                 await self._connector.aclose()
             self._ended.set()
+            self._life.has_begun.set()
             logger.info("ended")
+
+    async def _work(self, parts: Parts) -> None:
+        await self._check_access(parts)
+        logger.info(
+            "serving %s from %s, %d tasks at once",
+            dict(self._config.queues),
+            self._connector,
+            self._config.concurrency,
+        )
+        # Senders end before receivers, because they stand inside: leases live until all is written.
+        async with running(*parts.outer), running(parts.syncer), running(*parts.inner):
+            await parts.processor.run()
 
     async def _check_access(self, parts: Parts) -> None:
         """Fail now if Redis denies us; but an absent Redis is waited for, by each part on its own."""

@@ -50,6 +50,20 @@ def test_dependencies(redis_url: str) -> None:
     ]
 
 
+def test_dependencies(redis_url: str) -> None:
+    assert run("dependencies.py", redis_url) == [
+        "open the database",
+        "commit ['LH 100: 2 for acme']",
+        "booked, and before it: 0",
+        "roll back ['LH 100: 10 for acme']",
+        "failed: ValueError: that many are not free",
+        "refused: book: db: it is injected where the task runs, and cannot be enqueued",
+        "close the database",
+        "direct: 1 ['LH 101: 1 for acme']",
+        "overridden: 1 ['LH 101: 1 for acme', 'LH 102: 1 for acme']",
+    ]
+
+
 def test_embedding(redis_url: str) -> None:
     assert run("embedding.py", redis_url) == [
         "POST /pictures: 202",

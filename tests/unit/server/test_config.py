@@ -43,6 +43,7 @@ def test_the_defaults() -> None:
         "group_grace_period": 60.0,
         "group_max_delay": None,
         "group_max_size": None,
+        "lifespan": None,
         "handle_signals": True,
     }
 
