@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from asynq_py.broker.durable_lane import Confirmed
 from asynq_py.broker.lane import Argument, Command, Reply, Sender
+from asynq_py.broker.numbers import whole
 from asynq_py.broker.scripts import Script, load
 from asynq_py.clock import Clock
 from asynq_py.errors import BrokerUnavailableError
@@ -39,6 +40,7 @@ _STRAYS: Final = load("strays")
 _RECLAIM: Final = load("reclaim")
 _EXPIRE: Final = load("expire")
 _WRITE_RESULT: Final = load("write_result")
+_WRITE_PROGRESS: Final = load("write_progress")
 _TASK_INFO: Final = load("task_info")
 
 REGISTER_AGAIN: Final = 5.0  # seconds after which a queue's name is written once more (Q-20)
@@ -99,6 +101,7 @@ class StoredTask(NamedTuple):
     state: str
     score: float | None
     result: bytes | None
+    progress: bytes | None = None
 
 
 class Broker:
@@ -209,7 +212,9 @@ class Broker:
         if reply == b"PAUSED":
             return None
         return [
-            Fetched(task_id.decode("utf-8", "surrogateescape"), message, int(crashes or 0), since)
+            Fetched(
+                task_id.decode("utf-8", "surrogateescape"), message, whole(crashes) if crashes else 0, since
+            )
             for task_id, message, crashes, since in _in_fours(reply)
         ]
 
@@ -275,6 +280,12 @@ class Broker:
         return bool(
             await self._lane.post(_WRITE_RESULT([k.task(task_id), k.lease], (task_id, token, result)))
         )
+
+    async def write_progress(self, queue: str, task_id: str, token: int, progress: bytes) -> bool:
+        """Keep how far a running task has come; a later call replaces it. Source: Go ignores the field."""
+        k = self.keys(queue)
+        arguments = (task_id, token, progress)
+        return bool(await self._lane.post(_WRITE_PROGRESS([k.task(task_id), k.lease], arguments)))
 
     # -- upkeep -----------------------------------------------------------------------------------------
 
@@ -342,9 +353,13 @@ class Broker:
         reply = await self._lane.post(_TASK_INFO([k.task(task_id)], (task_id, k.prefix)))
         if reply is None:
             return None
-        message, state, score, result = reply
+        message, state, score, result, progress = reply
         return StoredTask(
-            message, (state or b"").decode(), None if score is None else float(score), result or None
+            message,
+            (state or b"").decode("utf-8", "replace"),
+            None if score is None else float(score),
+            result or None,
+            progress or None,
         )
 
     async def _send(self, command: Command, directly: bool) -> Reply:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from asynq_py.broker.lane import Argument, Command, Sender
+from asynq_py.broker.numbers import whole
 from asynq_py.broker.scripts import load
 from asynq_py.clock import Clock
 from asynq_py.wire import limits
@@ -272,7 +273,7 @@ class Inspection:
             k.failed_on(now), k.processed, k.failed, k.groups, k.paused,
         ]  # fmt: skip
         reply = await self._lane.post(_QUEUE_COUNTS(script_keys, (k.task_prefix,)))
-        return Counts(*(int(number or 0) for number in reply))
+        return Counts(*map(whole, reply))
 
     async def groups(self, queue: str) -> dict[str, int]:
         """The size of each group of a queue. Source: wire format 7.6; Q-37."""
@@ -319,7 +320,7 @@ class Inspection:
         k, now = QueueKeys(queue), self._clock.time()
         moments = [now - DAY * ago for ago in range(days)]
         names = [name for at in moments for name in (k.processed_on(at), k.failed_on(at))]
-        numbers = [int(number or 0) for number in await self._lane.call("MGET", *names)]
+        numbers = list(map(whole, await self._lane.call("MGET", *names)))
         return list(zip(moments, numbers[::2], numbers[1::2], strict=True))
 
 

@@ -3,7 +3,7 @@
 -- whose answer was lost. The ID is looked at before the lock is taken, so a refusal leaves no lock behind (Q-03).
 local function admit(key, id, message, lock, lock_ms, repeated)
   if redis.call('EXISTS', key) == 1 then
-    if repeated and redis.call('HGET', key, 'msg') == message then
+    if repeated and redis.pcall('HGET', key, 'msg') == message then
       return 2
     end
     return 0

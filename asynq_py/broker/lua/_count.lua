@@ -7,17 +7,23 @@ local function check_counters(...)
   end
 end
 
+-- One that is full, or holds no number, starts anew: to count must never be what keeps a task from its end.
 local function add(counter, n, highest)
-  if tonumber(redis.call('GET', counter) or 0) >= tonumber(highest) - n then
-    redis.call('SET', counter, n)
-    return true
+  local count = tonumber(redis.call('GET', counter) or 0)
+  if count and count < tonumber(highest) - n and type(redis.pcall('INCRBY', counter, n)) == 'number' then
+    return false
   end
-  redis.call('INCRBY', counter, n)
-  return false
+  redis.call('SET', counter, n)
+  return true
 end
 
 local function add_today(counter, n, day_ends_at)
-  if redis.call('INCRBY', counter, n) == n then
+  local count = redis.pcall('INCRBY', counter, n)
+  if type(count) ~= 'number' then
+    redis.call('SET', counter, n)
+    count = n
+  end
+  if count == n then
     redis.call('EXPIREAT', counter, day_ends_at)
   end
 end
@@ -34,10 +40,8 @@ local function count_failure(processed_today, failed_today, processed, failed, n
   if n > 0 then
     add_today(processed_today, n, day_ends_at)
     add_today(failed_today, n, day_ends_at)
-    if add(processed, n, highest) then
+    if add(processed, n, highest) or type(redis.pcall('INCRBY', failed, n)) ~= 'number' then
       redis.call('SET', failed, n)
-    else
-      redis.call('INCRBY', failed, n)
     end
   end
 end

@@ -3,9 +3,15 @@
 local function trim(archived, prefix, cutoff, capacity, step)
   local function forget(ids)
     for _, id in ipairs(ids) do
-      unlock(redis.call('HGET', prefix .. id, 'unique_key'), id)
+      local lock = redis.pcall('HGET', prefix .. id, 'unique_key')
+      if type(lock) == 'table' then
+        redis.call('EXISTS', prefix .. id) -- if a Cluster is just moving it away, the call ends here
+      end
       redis.call('ZREM', archived, id)
-      redis.call('DEL', prefix .. id)
+      if type(lock) ~= 'table' then -- else the key is no hash, and not ours to delete
+        unlock(lock, id)
+        redis.call('DEL', prefix .. id)
+      end
     end
   end
   forget(redis.call('ZRANGEBYSCORE', archived, '-inf', cutoff, 'LIMIT', 0, step))

@@ -8,6 +8,10 @@
 -- include _admit
 local groups = KEYS[1]
 local prefix, group_prefix, now, repeated = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
+redis.call('SCARD', groups) -- keys of another type are refused before anything is written
+for i = 9, #ARGV, 5 do
+  redis.call('ZCARD', group_prefix .. ARGV[i])
+end
 local answers = {}
 for i = 5, #ARGV, 5 do
   local id, message, lock, lock_ms, group = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]

@@ -15,7 +15,7 @@ local LONG = string.rep('-', 65)
 
 if repeated then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', lease, score, score)) do
-    local task = redis.call('HMGET', prefix .. 't:' .. id, 'msg', 'crashes')
+    local task = redis.pcall('HMGET', prefix .. 't:' .. id, 'msg', 'crashes')
     if task[1] then
       local n = #taken
       taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, task[1], task[2], false
@@ -35,7 +35,12 @@ local function is_elsewhere(id, state)
   elseif state == 'aggregating' then
     return false
   end
-  return redis.call('ZSCORE', prefix .. state, id)
+  local score = redis.pcall('ZSCORE', prefix .. state, id)
+  if type(score) == 'table' then -- no state that there is; or a Cluster is just moving the key: then the call ends
+    redis.call('EXISTS', prefix .. state)
+    return false
+  end
+  return score
 end
 
 for _ = 1, 16 do
@@ -46,14 +51,16 @@ for _ = 1, 16 do
   if #ids == 0 then
     break
   end
-  local good, keys, seen = {}, {}, {}
+  local good, keys, lost, seen = {}, {}, {}, {}
   for i = #ids, 1, -1 do
     local id = ids[i]
     local key = prefix .. 't:' .. id
-    local task = redis.call('HMGET', key, 'msg', 'crashes', 'state', 'pending_since')
+    local task = redis.pcall('HMGET', key, 'msg', 'crashes', 'state', 'pending_since')
     local message, crashes, state = task[1], task[2], task[3]
-    if not message then
-      redis.call('DEL', key)
+    if task.err then -- the key is no hash, and not ours to delete; or a Cluster is just moving it: then the call ends
+      redis.call('EXISTS', key)
+    elseif not message then
+      lost[#lost + 1] = key
     elseif not seen[id] and (state == 'pending' or not state or not is_elsewhere(id, state)) then
       seen[id] = true
       good[#good + 1] = id
@@ -67,18 +74,33 @@ for _ = 1, 16 do
     local leases = {}
     for i, id in ipairs(good) do
       leases[2 * i - 1], leases[2 * i] = score, id
-      redis.call('HSET', keys[i], 'state', 'active')
-      redis.call('HDEL', keys[i], 'pending_since')
     end
-    redis.call('LPUSH', active, unpack(good))
-    -- A small sorted set is a flat list, searched from its start for every member. A long first member, there for a
-    -- moment, makes it an index: a fifth off the price of taking and ending 100 tasks.
-    if #good > 64 then
-      redis.call('ZADD', lease, score, LONG, unpack(leases))
-      redis.call('ZREM', lease, LONG)
-    else
-      redis.call('ZADD', lease, unpack(leases))
+    -- A key of another type is found by trying, as to ask would be paid for by each task; then all goes back.
+    local listed, leased = redis.pcall('LPUSH', active, unpack(good)), 0
+    if type(listed) == 'number' then
+      -- A small sorted set is a flat list, searched from its start for every member. A long first member, there for a
+      -- moment, makes it an index: a fifth off the price of taking and ending 100 tasks.
+      if #good > 64 then
+        leased = redis.pcall('ZADD', lease, score, LONG, unpack(leases))
+        redis.pcall('ZREM', lease, LONG)
+      else
+        leased = redis.pcall('ZADD', lease, unpack(leases))
+      end
+      if type(leased) ~= 'number' then
+        redis.call('LTRIM', active, #good, -1)
+      end
     end
+    if type(listed) ~= 'number' or type(leased) ~= 'number' then
+      redis.call('RPUSH', pending, unpack(ids))
+      return type(listed) ~= 'number' and listed or leased
+    end
+    for _, key in ipairs(keys) do
+      redis.call('HSET', key, 'state', 'active')
+      redis.call('HDEL', key, 'pending_since')
+    end
+  end
+  for _, key in ipairs(lost) do
+    redis.call('DEL', key)
   end
   wanted = wanted - #good
 end

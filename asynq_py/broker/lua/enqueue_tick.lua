@@ -25,8 +25,12 @@ if before then
     return {2, before}
   end
 end
+-- keys of another type are refused before anything is written; a Cluster that is just moving the group away ends here
+redis.call('LLEN', pending)
+redis.call('ZCARD', scheduled)
+redis.call('SCARD', groups)
 if group ~= '' then
-  redis.call('EXISTS', ARGV[2] .. group) -- a Cluster that is just moving the group away ends the call here
+  redis.call('ZCARD', ARGV[2] .. group)
 end
 local answer = admit(key, id, message, lock, lock_ms, false)
 if answer == 1 then

@@ -9,8 +9,14 @@
 local scheduled, retry, pending, groups = unpack(KEYS)
 local prefix, group_prefix, now, now_ns, step = unpack(ARGV)
 
+local LATER = 60 -- seconds until a task is looked at again whose group is no sorted set; it holds up no other
+
 local function forward(set)
   local ids = redis.call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, step)
+  if #ids > 0 then
+    redis.call('LLEN', pending) -- keys of another type are refused before anything is written
+    redis.call('SCARD', groups)
+  end
   for _, id in ipairs(ids) do
     -- all is read before anything is written: a Cluster that is just moving the keys away ends the call here
     local key = prefix .. id
@@ -19,15 +25,20 @@ local function forward(set)
       redis.call('EXISTS', key)
     end
     local message, group = task[1], task[2]
-    if group and group ~= '' then
+    local has_group = group and group ~= ''
+    local is_open = true
+    if has_group then
+      is_open = type(redis.pcall('ZCARD', group_prefix .. group)) == 'number'
       redis.call('EXISTS', group_prefix .. group)
     end
     redis.call('ZREM', set, id)
-    if not message then
+    if not is_open then
+      redis.call('ZADD', set, now + LATER, id)
+    elseif not message then
       if not task.err then -- else the key is no hash, and not ours to delete
         redis.call('DEL', key)
       end
-    elseif group and group ~= '' then
+    elseif has_group then
       redis.call('ZADD', group_prefix .. group, now, id)
       redis.call('SADD', groups, group)
       redis.call('HSET', key, 'state', 'aggregating')

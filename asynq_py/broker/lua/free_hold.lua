@@ -6,9 +6,9 @@
 -- Peer  none: the semaphore of asynq (Go) gives tokens back by the task's ID, wire format 2.4.
 local holds, pace = unpack(KEYS)
 local held = math.min(tonumber(ARGV[2]), 10000000)
+local usual = tonumber(redis.call('GET', pace) or held) or held
 if redis.call('ZREM', holds, ARGV[1]) == 0 then
   return 0
 end
-local usual = tonumber(redis.call('GET', pace) or held)
 redis.call('SET', pace, math.ceil(usual + (held - usual) / 5), 'PX', 3600000)
 return 1

@@ -12,6 +12,8 @@
 -- Peer  asynq (Go) internal/rdb/rdb.go listLeaseExpiredCmd with retryCmd; wire format 5.13.
 local lease, active, pending = unpack(KEYS)
 local prefix, cutoff, now, step = unpack(ARGV)
+redis.call('LLEN', active) -- keys of another type are refused before anything is written
+redis.call('LLEN', pending)
 local recovered = {}
 for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', lease, cutoff, '-inf', 'LIMIT', 0, step)) do
   local key = prefix .. id

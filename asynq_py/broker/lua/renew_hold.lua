@@ -10,8 +10,8 @@ local name, lease, held = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 if not redis.call('ZSCORE', holds, name) then
   return 0
 end
+local usual = math.max(tonumber(redis.call('GET', pace) or '0') or 0, math.min(held, 10000000))
 redis.call('ZADD', holds, tonumber(ARGV[1]) + lease, name)
 redis.call('PEXPIRE', holds, math.ceil(lease / 1000) + 60000)
-local usual = math.max(tonumber(redis.call('GET', pace) or '0'), math.min(held, 10000000))
 redis.call('SET', pace, usual, 'PX', 3600000)
 return 1

@@ -10,6 +10,7 @@
 -- include _admit
 local scheduled = KEYS[1]
 local prefix, repeated = ARGV[1], ARGV[2] == '1'
+redis.call('ZCARD', scheduled) -- refuses a key of another type before anything is written
 local answers = {}
 for i = 3, #ARGV, 6 do
   local id, message, lock, lock_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]

@@ -9,11 +9,12 @@
 local holds, line, pace = unpack(KEYS)
 local now, who, size = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local name, lease = ARGV[4], tonumber(ARGV[5])
+redis.call('ZCARD', line) -- keys of another type are refused before anything is written
+local usual = tonumber(redis.call('GET', pace) or '')
 redis.call('ZREMRANGEBYSCORE', holds, '-inf', now)
 local free = size - redis.call('ZCARD', holds)
 local before, due = ahead(line, now, who)
 if free < due + 1 then
-  local usual = tonumber(redis.call('GET', pace) or '')
   if not usual then -- none has ended yet: they last at least as long as the oldest is held
     local oldest = redis.call('ZRANGE', holds, 0, 0, 'WITHSCORES')
     local held = oldest[2] and now + lease - tonumber(oldest[2]) or 0

@@ -9,6 +9,7 @@
 local turns, line = unpack(KEYS)
 local now, who, count = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local period, name = tonumber(ARGV[4]), ARGV[5]
+redis.call('ZCARD', line) -- refuses a key of another type before anything is written
 redis.call('ZREMRANGEBYSCORE', turns, '-inf', now - period)
 local taken = redis.call('ZCARD', turns)
 local before, due = ahead(line, now, who)

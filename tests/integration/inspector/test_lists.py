@@ -5,7 +5,14 @@ from typing import Any, TypeAlias
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import Inspector, InvalidOptionError, QueueNotFoundError, TaskInfo, TaskState
+from asynq_py import (
+    Inspector,
+    InvalidOptionError,
+    MessageDecodeError,
+    QueueNotFoundError,
+    TaskInfo,
+    TaskState,
+)
 from tests.state import NOW, Kept, State, dump, kept, lease, seed, state
 
 IDS = ["e", "d", "c", "b", "a"]  # not in the order of their names
@@ -70,6 +77,17 @@ async def test_a_task_whose_lease_has_ended_is_orphaned(inspector: Inspector, re
     tasks = await inspector.list_active("q")
 
     assert [(task.id, task.is_orphaned) for task in tasks] == [("a", True), ("b", False), ("c", True)]
+
+
+@pytest.mark.parametrize("fields", [{"state": "quack"}, {"state": b"\xff"}])
+async def test_a_task_in_no_state_is_told_to_be_garbled(
+    inspector: Inspector, redis: Redis, fields: dict[str, str | bytes]
+) -> None:
+    await seed(redis, state(pending=[kept("a")]))
+    await redis.hset("asynq:{q}:t:a", mapping=fields)
+
+    with pytest.raises(MessageDecodeError, match="task 'a' in queue 'q': its state is none"):
+        await inspector.task_info("q", "a")
 
 
 async def test_lost_tasks_are_left_out_and_garbled_ones_told(inspector: Inspector, redis: Redis) -> None:
