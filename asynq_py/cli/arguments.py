@@ -14,6 +14,8 @@ import asynq_py
 from asynq_py.cli.settings import Settings
 
 COMPLETION_TIMEOUT: Final = 1.0  # seconds that one who presses TAB will wait
+LONGEST_SECONDS: Final = 10**12  # no option allows as much; an int from a file may be beyond any float
+LONGEST_SPAN: Final = 100  # characters that a span may have
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 
@@ -25,11 +27,11 @@ class Span(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+            return float(min(value, LONGEST_SECONDS))
         text = str(value).strip()
         if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
             return float(text)
-        parts = _PART.findall(text)
+        parts = _PART.findall(text[:LONGEST_SPAN])
         if not parts or "".join(map("".join, parts)) != text:
             self.fail(f"{text!r} is no duration such as 90, 90s, 1h30m or 250ms", param, ctx)
         return sum(float(number) * _SECONDS[unit] for number, unit in parts)
@@ -47,7 +49,10 @@ class Instant(click.ParamType[datetime]):
             self.fail(f"{value!r} is no time such as 2026-01-31T12:00:00Z", param, ctx)
         if at.tzinfo is None:
             self.fail(f"{value!r} needs a time zone, as in 2026-01-31T12:00:00Z or …+02:00", param, ctx)
-        return at.astimezone(UTC)
+        try:
+            return at.astimezone(UTC)
+        except OverflowError:
+            self.fail(f"{value!r} is before the year 1 or after 9999 in UTC", param, ctx)
 
 
 class Weights(click.ParamType[dict[str, int]]):
@@ -62,7 +67,7 @@ class Weights(click.ParamType[dict[str, int]]):
         weights: dict[str, int] = {}
         for part in map(str.strip, given.split(",")):
             name, weight = _weighted(part)
-            if not name or not re.fullmatch(r"[1-9]\d*", weight, re.ASCII):
+            if not name or not re.fullmatch(r"[1-9]\d{0,8}", weight, re.ASCII):
                 self.fail(f"{part!r} is neither a queue nor one with its weight, such as low=1", param, ctx)
             weights[name] = int(weight)
         return weights

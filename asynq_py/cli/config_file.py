@@ -49,7 +49,7 @@ def _section(path: Path) -> Mapping[str, Any] | None:
             content = tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: numbers may be too long
         raise ConfigError(f"{path} is not TOML: {error}") from error
     section = content.get("tool", {}).get(SECTION) if path.name == PROJECT else content
     if section is not None and not isinstance(section, dict):

@@ -122,13 +122,15 @@ def _read(
     source: IO[str], headers: Mapping[str, str], options: Mapping[str, Any]
 ) -> Iterator[tuple[int, asynq_py.Task]]:
     """Yield tasks with the numbers of their lines. Raises: CommandError: a line is no task."""
-    for number, line in enumerate(source, start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, _task(json.loads(line), headers, options)
-        except (ValueError, TypeError, click.BadParameter) as error:
-            raise CommandError(f"line {number} of {source.name} is no task: {text_of(error)}") from error
+    number = 0
+    try:
+        for number, line in enumerate(source, start=1):
+            if line.strip():
+                yield number, _task(json.loads(line), headers, options)
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{source.name} is no text in UTF-8: {text_of(error)}") from error
+    except (ValueError, TypeError, RecursionError, click.BadParameter) as error:
+        raise CommandError(f"line {number} of {source.name} is no task: {text_of(error)}") from error
 
 
 def _task(told: Any, headers: Mapping[str, str], options: Mapping[str, Any]) -> asynq_py.Task:

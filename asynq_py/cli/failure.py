@@ -11,6 +11,7 @@ from enum import IntEnum
 import click
 
 import asynq_py
+from asynq_py.cli.wording import printable
 
 
 class Code(IntEnum):
@@ -53,4 +54,4 @@ def code_of(error: BaseException) -> Code:
 def text_of(error: BaseException) -> str:
     """One line, without control characters."""
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return printable(" ".join(text.split())) or type(error).__name__

@@ -47,8 +47,17 @@ Block: TypeAlias = "Table | Facts | str"
 def print_json(document: object) -> None:
     """One JSON document on one line if nobody looks, else indented."""
     indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(json.dumps(plain(document), indent=indent, ensure_ascii=False) + "\n")
+    sys.stdout.write(_visible(json.dumps(plain(document), indent=indent, ensure_ascii=False)) + "\n")
     sys.stdout.flush()
+
+
+def _visible(document: str) -> str:
+    """Escape what JSON may hold as it is, but would steer a terminal, or turn text around."""
+    if document.isprintable():
+        return document
+    return "".join(
+        char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in document
+    )
 
 
 def print_blocks(blocks: Sequence[Block]) -> None:

@@ -45,9 +45,10 @@ def readable(data: bytes | None) -> Readable:
 
 def _spread(text: str) -> str | None:
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        spread = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return None
+    return spread if _is_text(spread) else None  # what was escaped would be told as it is
 
 
 def _is_text(text: str) -> bool:

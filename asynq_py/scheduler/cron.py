@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from asynq_py.errors import InvalidOptionError
+from asynq_py.options import LONGEST
 from asynq_py.wire.go_text import parse_duration
 
 YEARS_AHEAD: Final = 5  # a spec that matches nothing for longer never does, as in Go
@@ -149,6 +150,8 @@ def _every(spec: str, text: str) -> Every:
         seconds = parse_duration(text)
     except ValueError as error:
         raise InvalidOptionError("spec", spec, str(error)) from None
+    if seconds > LONGEST:
+        raise InvalidOptionError("spec", spec, "at most 100 years")
     return Every(max(int(seconds), 1))
 
 

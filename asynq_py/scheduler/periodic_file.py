@@ -83,7 +83,7 @@ def _parsed(path: Path, text: str) -> object:
     if path.suffix in _TOML:
         try:
             return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: numbers may be too long
             raise PeriodicTaskFileError(path, None, str(error)) from error
     try:
         import yaml
@@ -91,5 +91,9 @@ def _parsed(path: Path, text: str) -> object:
         raise AsynqError(f'{path} needs PyYAML: pip install "asynq-py[yaml]"') from error
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # a date that there is not, nested too deeply
         raise PeriodicTaskFileError(path, None, " ".join(str(error).split())) from error

@@ -18,6 +18,7 @@ _UNITS: Final = {
     "h": 3_600_000_000_000,
 }
 _PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)", re.ASCII)
+_LONGEST: Final = 100  # characters of a duration; to look for a unit behind many digits would take long
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ESCAPES: Final = {
@@ -50,7 +51,7 @@ def parse_duration(text: str) -> float:
     if text == "0":
         return 0.0
     total, at = 0.0, 0
-    while at < len(text):
+    while at < len(text) <= _LONGEST:
         part = _PART.match(text, at)
         if part is None:
             break
@@ -73,7 +74,7 @@ def parse_date(text: str) -> datetime:
         _, month, day, clock, _, year = text.split()
         hour, minute, second = map(int, clock.split(":"))
         return datetime(int(year), _MONTHS.index(month) + 1, int(day), hour, minute, second, tzinfo=UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the latter for years beyond what C can hold
         raise ValueError(f"{text!r} is no date such as Tue Jan  2 03:04:05 UTC 2024") from error
 
 
@@ -86,7 +87,10 @@ def unquote(text: str) -> str:
     """Read what `quote` writes. Raises: ValueError."""
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         raise ValueError(f"{text!r} is not quoted")
-    return _ESCAPED.sub(_unescaped, text[1:-1])
+    try:
+        return _ESCAPED.sub(_unescaped, text[1:-1])
+    except OverflowError as error:
+        raise ValueError(f"{text!r} names a character that there is not") from error
 
 
 def _decimal(ns: int, unit: int) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError
 
+from asynq_py.clock import EARLIEST, LATEST
 from asynq_py.errors import MessageDecodeError
 from asynq_py.wire.asynq_pb2 import (
     SchedulerEnqueueEvent,
@@ -134,10 +135,14 @@ def clip(text: str) -> str:
 
 
 def set_instant(field: Timestamp, at: float) -> None:
-    """Write Unix seconds into a Timestamp field."""
+    """Write Unix seconds into a Timestamp field; of those beyond what it can hold, the first or last."""
+    at = min(max(at, EARLIEST), LATEST)
     field.seconds, nanos = divmod(int(at * 1_000_000) * 1000, 1_000_000_000)
     field.nanos = nanos
 
 
 def instant(field: Timestamp) -> datetime:
-    return _EPOCH + timedelta(seconds=field.seconds, microseconds=field.nanos // 1000)
+    """Read a Timestamp field; what a datetime cannot show becomes the first or last moment that it can."""
+    seconds = min(max(field.seconds, int(EARLIEST)), int(LATEST))
+    microseconds = min(max(field.nanos // 1000, 0), 999_999)
+    return _EPOCH + timedelta(seconds=seconds, microseconds=microseconds)

@@ -124,10 +124,18 @@ async def test_those_of_many_that_are_refused_are_told_by_line(run: Program, ins
 @pytest.mark.parametrize(
     "line",
     ["{", "[]", '{"payload": 1}', '{"type": "t", "timeout": "soon"}', '{"type": "t", "colour": "red"}',
-     '{"type": "t", "headers": 3}'],
+     '{"type": "t", "headers": 3}', "[" * 100_000],
+    ids=lambda line: line[:20],
 )  # fmt: skip
 async def test_a_wrong_line_costs_no_task(run: Program, inspector: Inspector, line: str) -> None:
     complaint = await run.fails("task", "enqueue", "--from", "-", given='{"type": "t"}\n' + line, code=1)
 
     assert complaint.startswith("asynq-py: line 2 of <stdin> is no task: ")
+    assert await inspector.queues() == []
+
+
+async def test_a_file_that_is_no_text_costs_no_task(run: Program, inspector: Inspector) -> None:
+    complaint = await run.fails("task", "enqueue", "--from", "-", given=b'{"type": "t"}\n\xff', code=1)
+
+    assert complaint.startswith("asynq-py: <stdin> is no text in UTF-8: ")
     assert await inspector.queues() == []

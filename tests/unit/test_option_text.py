@@ -42,7 +42,20 @@ def test_several_options_come_in_their_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "MaxRetry", "MaxRetry(x)", "Novelty(1)", "Timeout(1d)", "Queue(low)", ")("]
+    "text",
+    [
+        "",
+        "MaxRetry",
+        "MaxRetry(x)",
+        "Novelty(1)",
+        "Timeout(1d)",
+        "Queue(low)",
+        ")(",
+        'Queue("\\UFFFFFFFF")',
+        "Deadline(Tue Jan  2 03:04:05 UTC 99999999999)",
+        "Timeout(" + "9" * 70_000 + ")",
+    ],
+    ids=lambda text: text[:20],
 )
 def test_what_cannot_be_understood_is_left_out(text: str) -> None:
     assert read([text, "MaxRetry(3)"]) == {"max_retry": 3}

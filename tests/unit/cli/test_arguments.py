@@ -19,7 +19,9 @@ def test_a_span_is_read(text: str | int, seconds: float) -> None:
     assert SPAN.convert(text, None, None) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "1h and more", "-5", "5 s", "1y", "٣", "1e3", "inf"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "1h and more", "-5", "5 s", "1y", "٣", "1e3", "inf", "9" * 70_000 + "x"]
+)
 def test_what_is_no_span_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no duration"):
         SPAN.convert(text, None, None)
@@ -30,6 +32,12 @@ def test_an_instant_is_read_in_any_zone() -> None:
     assert INSTANT.convert("2026-01-31T12:00:00Z", None, None) == at
     assert INSTANT.convert("2026-01-31T14:00:00+02:00", None, None) == at
     assert INSTANT.convert(at, None, None) == at
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_an_instant_that_utc_does_not_have_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="in UTC"):
+        INSTANT.convert(text, None, None)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +51,9 @@ def test_weights_are_read(given: object, weights: dict[str, int]) -> None:
     assert WEIGHTS.convert(given, None, None) == weights
 
 
-@pytest.mark.parametrize("text", ["", "a,,b", "a=", "a=x", "a=0", "=3", "a=-1", "a=1.5", "a=²"])
+@pytest.mark.parametrize(
+    "text", ["", "a,,b", "a=", "a=x", "a=0", "=3", "a=-1", "a=1.5", "a=²", f"a={'9' * 5000}"]
+)
 def test_what_are_no_weights_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is neither a queue nor one with its weight"):
         WEIGHTS.convert(text, None, None)

@@ -27,6 +27,14 @@ def test_what_is_no_text_or_would_steer_the_terminal_is_a_hex_dump(data: bytes) 
     assert seen.text.endswith(("  ..AB", "  AB.[2J"))
 
 
+@pytest.mark.parametrize("char", ["\x1b", "\x9b", "\u202e"])
+def test_what_json_escapes_stays_escaped_where_it_would_steer_the_terminal(char: str) -> None:
+    data = json.dumps({"name": char}).encode()
+    shown = readable(data).text
+    assert char not in shown
+    assert f"\\u{ord(char):04x}" in shown
+
+
 @pytest.mark.parametrize("data", [None, b""])
 def test_nothing_is_nothing(data: bytes | None) -> None:
     assert readable(data).title == "nothing"

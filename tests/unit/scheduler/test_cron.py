@@ -87,6 +87,7 @@ def test_a_spec_means_what_it_means_to_go(spec: str, expected: str) -> None:
         "@every ", "@every x", "@every 5", "@every -5s", "@every 1d", "TZ=Asia/Tokyo", "CRON_TZ=UTC",
         "TZ=Mars 0 9 * * *",
         "TZ=../etc/passwd 0 9 * * *", "TZ=Local 0 9 * * *", "TZ=UTC ", "@every 1h TZ=UTC",
+        "@every 9999999h", f"@every {'9' * 90}h",
     ],
 )  # fmt: skip
 def test_what_is_no_spec_is_refused_and_named(spec: str) -> None:

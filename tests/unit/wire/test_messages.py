@@ -234,6 +234,32 @@ def test_an_instant_is_written_and_read_to_the_microsecond_or_so(at: datetime) -
     assert abs((instant(message.deadline) - at).total_seconds()) < 1e-4
 
 
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "shown"),
+    [
+        (2**63 - 1, 0, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (-(2**63), -(2**31), datetime(1, 1, 1, tzinfo=UTC)),
+        (2**63 - 1, 2**31 - 1, datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+    ],
+)
+def test_an_instant_beyond_what_a_datetime_can_show_is_the_last_or_first_that_it_can(
+    seconds: int, nanos: int, shown: datetime
+) -> None:
+    """Anybody may write one: the list of all servers must not end there."""
+    server = ServerInfo(start_time={"seconds": seconds, "nanos": nanos})
+    assert instant(server.start_time) == shown
+
+
+@pytest.mark.parametrize(("at", "year"), [(2.0**63, 9999), (-(2.0**63), 1), (float("inf"), 9999)])
+def test_an_instant_beyond_what_a_timestamp_can_hold_is_the_last_or_first_that_it_can(
+    at: float, year: int
+) -> None:
+    """A task may ask for a time limit of any length: no server must end when it tells of its deadline."""
+    worker = WorkerInfo()
+    set_instant(worker.deadline, at)
+    assert instant(worker.deadline).year == year
+
+
 def test_gos_zero_time_can_be_read() -> None:
     entry = SchedulerEntry(prev_enqueue_time={"seconds": -62135596800})
     assert instant(entry.prev_enqueue_time) == datetime(1, 1, 1, tzinfo=UTC)
