@@ -1,4 +1,4 @@
-"""Tracebacks that every log can hold, whatever the text of the error."""
+"""Tracebacks and names that every log can hold, whatever is in them."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def writable(record: logging.LogRecord) -> bool:
         if escaped != text:  # else each handler formats it in its own way
             record.exc_text = escaped
     return True
+
+
+def one_line(name: str) -> str:
+    """Escape what would begin a line of its own, or steer a terminal: anybody may have given the name."""
+    return name if name.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)

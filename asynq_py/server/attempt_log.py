@@ -8,7 +8,7 @@ from asynq_py.active_task import ActiveTask
 from asynq_py.errors import RevokeTask
 from asynq_py.server import outcome
 from asynq_py.server.outcome import Outcome
-from asynq_py.tracebacks import writable
+from asynq_py.tracebacks import one_line, writable
 from asynq_py.wire import limits
 
 logger = logging.getLogger(__name__)
@@ -45,4 +45,4 @@ def _trace(error: BaseException) -> BaseException | None:
 def _short(text: str) -> str:
     """One line of bounded length, without what a terminal would obey."""
     clipped = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in clipped)
+    return one_line(clipped)

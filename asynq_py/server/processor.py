@@ -20,6 +20,7 @@ from asynq_py.server.outcome import Archive, Requeue
 from asynq_py.server.slots import Slots
 from asynq_py.server.suspects import Suspects
 from asynq_py.server.syncer import Syncer
+from asynq_py.tracebacks import one_line
 from asynq_py.wire import limits
 from asynq_py.wire.messages import TaskMessage, clip, decode_task, failed, stand_in
 
@@ -126,7 +127,7 @@ class Processor:
             self._syncer.put(attempt, Requeue(owned))
         elif fetched.crashes >= limits.POISON_LIMIT:
             reason = f"{fetched.crashes} workers died on this task"
-            logger.error("archived task %s in %r: %s", fetched.id, queue, reason)
+            logger.error("archived task %s in %r: %s", one_line(fetched.id), queue, reason)
             self._syncer.put(attempt, self._archived(message, owned, reason))
         elif Suspects.has(fetched.crashes):
             self._suspects.accept(attempt)

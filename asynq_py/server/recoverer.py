@@ -18,6 +18,7 @@ from asynq_py.broker.broker import Broker
 from asynq_py.clock import Clock
 from asynq_py.server.each import each
 from asynq_py.server.outage import Outage, every
+from asynq_py.tracebacks import one_line
 from asynq_py.wire import limits
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class Recoverer:
         # until nothing is left: a step that brings few may have met leases of tasks that are gone
         while recovered := await self._broker.recover(queue, ended_by=self._clock.time() - self._skew):
             for task_id in recovered:
-                logger.warning("recovered task %s in %r: its worker is lost", task_id, queue)
+                logger.warning("recovered task %s in %r: its worker is lost", one_line(task_id), queue)
 
     async def repair_once(self) -> None:
         """Hand back every task that is active without a lease, now and at the last call; in all queues."""
@@ -83,7 +84,9 @@ class Recoverer:
         # the last batch first: each goes to the head, so that in the end the oldest task runs next
         for first in reversed(range(0, len(again), limits.REPAIR_BATCH)):
             for task_id in await self._broker.reclaim(queue, again[first : first + limits.REPAIR_BATCH]):
-                logger.warning("handed back task %s in %r: it was active without a lease", task_id, queue)
+                logger.warning(
+                    "handed back task %s in %r: it was active without a lease", one_line(task_id), queue
+                )
 
 
 def _jittered(seconds: float) -> float:

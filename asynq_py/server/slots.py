@@ -22,6 +22,7 @@ from asynq_py.server.lookahead import LookAhead
 from asynq_py.server.outcome import Outcome, Requeue
 from asynq_py.server.syncer import Syncer
 from asynq_py.server.threads import Threads
+from asynq_py.tracebacks import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -243,7 +244,7 @@ class Slots:
 
 
 def _named(attempt: Attempt) -> str:
-    return f"task {attempt.id} ({attempt.message.type}) in {attempt.queue!r}"
+    return f"task {one_line(attempt.id)} ({one_line(attempt.message.type)}) in {attempt.queue!r}"
 
 
 def _stack(attempt: Attempt) -> str:

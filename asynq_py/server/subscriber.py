@@ -13,6 +13,7 @@ from asynq_py.connection import Connector
 from asynq_py.errors import BrokerError, BrokerUnavailableError
 from asynq_py.server.inflight import InFlight
 from asynq_py.server.outage import Backoff
+from asynq_py.tracebacks import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -50,4 +51,4 @@ class Subscriber:
                     backoff.reset()
                     self.subscribed.set()
                 elif self._inflight.cancel(task_id):
-                    logger.info("cancelling task %s, as asked", task_id)
+                    logger.info("cancelling task %s, as asked", one_line(task_id))

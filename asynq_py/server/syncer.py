@@ -21,6 +21,7 @@ from asynq_py.server.attempt import Attempt
 from asynq_py.server.outage import Backoff, Outage
 from asynq_py.server.outcome import Outcome, Requeue
 from asynq_py.server.settle import settle
+from asynq_py.tracebacks import one_line
 from asynq_py.wire import limits
 
 logger = logging.getLogger(__name__)
@@ -158,4 +159,5 @@ def _tell_not_ours(item: Unwritten) -> None:
 def _described(item: Unwritten) -> str:
     attempt = item.attempt
     kind = type(item.outcome).__name__.lower()
-    return f"outcome {kind!r} of task {attempt.id} ({attempt.message.type}) in {attempt.queue!r}"
+    task_id, task_type = one_line(attempt.id), one_line(attempt.message.type)
+    return f"outcome {kind!r} of task {task_id} ({task_type}) in {attempt.queue!r}"

@@ -39,6 +39,7 @@ def test_a_task_tells_what_its_message_and_its_try_say() -> None:
         (None, None),
         (b"", None),
         (b"soon", None),
+        (b"9" * 5000, None),
     ],
 )
 def test_a_task_tells_since_when_it_was_pending_if_that_is_known(
@@ -97,3 +98,8 @@ async def test_the_current_task_is_known_below_its_handler_and_nowhere_else() ->
     assert await asyncio.gather(*map(asyncio.create_task, (handle(one), handle(two)))) == [one, two]
     with pytest.raises(AsynqError, match="no task is being handled here"):
         current_task()
+
+
+def test_a_name_begins_no_line_of_its_own_in_a_log_and_steers_no_terminal() -> None:
+    task = ActiveTask(TaskMessage(type="a\nERROR b", id="\x1b[2J", queue="q\n"), Try())
+    assert repr(task) == r"<ActiveTask a\nERROR b \x1b[2J in 'q\n', try 1>"
