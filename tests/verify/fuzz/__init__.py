@@ -1,0 +1,1 @@
+"""Throws what nobody should send at all that reads, and looks what comes of it."""
