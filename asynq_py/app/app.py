@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from asynq_py.app.carrying import Carrier
 from asynq_py.app.connections import Outlet
 from asynq_py.app.dependencies import Overrides, provider_of
+from asynq_py.app.eager import Eager, EagerConnections, HereAndNow
 from asynq_py.app.executors import Processes
 from asynq_py.app.handle import TaskHandle
 from asynq_py.app.home import Home
+from asynq_py.app.rehearsing import rehearsed
 from asynq_py.app.router import Router
 from asynq_py.app.running import handler_of, parking
 from asynq_py.app.signature import Signature
@@ -31,6 +35,7 @@ from asynq_py.scheduler.scheduler import Scheduler, SchedulerOptions
 from asynq_py.server.config import ServerOptions
 from asynq_py.server.server import Server
 from asynq_py.task import Task
+from asynq_py.testing.rehearsal import Rehearsal
 
 
 class AppOptions(TaskOptions, total=False):
@@ -75,7 +80,11 @@ class App(Router):
         self._overrides = Overrides()
         self._carrier = Carrier(carry)
         self._middleware: list[Middleware] = []
+        eager = options.pop("eager", False)
         super().__init__(prefix, **options)  # type: ignore[misc]  # what a Router does not take is taken out
+
+        if eager:
+            self._outlet.turn(partial(EagerConnections, self._eager()))
 
     def _make_home(self, prefix: str, options: TaskOptions) -> Home:
         return super()._make_home(prefix, options).of_app(self._outlet, self._overrides, self._carrier)
@@ -174,9 +183,11 @@ class App(Router):
 
         Raises: InvalidOptionError: a type or alias is in use twice; an annotation means nothing.
         """
+        return self._mux(Processes())
+
+    def _mux(self, processes: Processes) -> ServeMux:
         mux = ServeMux()
         mux.use(*self._middleware)
-        processes = Processes()
         for task in self._all_tasks():
             handler = handler_of(task, processes)
             for task_type in (task.type, *task.declaration.aliases):
@@ -209,6 +220,50 @@ class App(Router):
         for entry in self._all_entries():
             scheduler.register(entry.spec, entry.task.task(), **entry.options)
         return scheduler
+
+    # -- for tests --------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def test(
+        self,
+        redis: RedisSource = None,
+        *,
+        now: datetime | None = None,
+        patience: float = 10.0,
+        flush: bool = False,
+        **config: Unpack[ServerOptions],
+    ) -> AsyncIterator[Rehearsal]:
+        """Play what a server and a scheduler of this app would do, in a test that says when time passes.
+
+        While the block runs, tasks that are enqueued go to the rehearsal. `redis`, `now`, `patience` and
+        `flush`: as of a Rehearsal; options: as of a Server.
+
+        Raises: InvalidOptionError.
+        """
+        rehearsal = Rehearsal(
+            self.server(**config),
+            redis,
+            now=now,
+            patience=patience,
+            flush=flush,
+            middleware=self._outlet.middleware,
+        )
+        async with rehearsed(rehearsal, self._outlet, self._all_entries()):
+            yield rehearsal
+
+    @contextmanager
+    def eager(self) -> Iterator[Eager]:
+        """Run tasks where they are enqueued, at once, while the block runs: for tests without any server.
+
+        Payloads are made and read as ever, so what does not fit is found. What a task raises is raised where
+        it was enqueued. Delays, groups and unique locks have no effect, but are noted.
+        """
+        eager = self._eager()
+        with self._outlet.instead(lambda: EagerConnections(eager)):
+            yield eager
+
+    def _eager(self) -> Eager:
+        return Eager(lambda: self._mux(HereAndNow()), self._outlet.middleware)
 
     def _check_no_state(self) -> None:
         for task in self._all_tasks():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +21,8 @@ Arguments: TypeAlias = "tuple[list[Any], dict[str, Any]]"
 
 NO_ARGUMENTS: Final = b"{}"
 NO_INJECTIONS: Final = Injections({}, {})
+_MISSING: Final = object()
+_ANYTHING: Final = Codec().shape(Any)
 _TOO_DEEP: Final = "it is nested too deeply"
 
 
@@ -168,6 +170,34 @@ class Signature:
             args += more
             kwargs |= named
         return args, kwargs
+
+    def fits(self, task_type: str, payload: bytes, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        """Does a payload have these arguments, whatever others it has? Values are compared as JSON.
+
+        Of the one parameter that is a model, its fields may be named instead. Raises: PayloadError: a call
+        could not have them.
+        """
+        try:
+            data = json.loads(payload or NO_ARGUMENTS)
+        except (ValueError, RecursionError):
+            return False
+        if self._model is not None and not args and self._model.name not in kwargs:
+            return isinstance(data, dict) and all(
+                name in data and data[name] == _ANYTHING.dump(value, name) for name, value in kwargs.items()
+            )
+        try:
+            bound = self._parameters.bind_partial(*args, **kwargs).arguments
+            wanted = {name: self._fields[name].shape.dump(value, name) for name, value in bound.items()}
+        except TypeError as error:
+            raise PayloadError(task_type, "", str(error)) from None
+        except Misfit as misfit:
+            raise PayloadError(task_type, misfit.at, misfit.problem) from None
+        if self._model is not None:
+            return all(value == data for value in wanted.values())
+        return isinstance(data, dict) and all(
+            data.get(name, self._fields[name].default.get(name, _MISSING)) == value
+            for name, value in wanted.items()
+        )
 
     def dump_result(self, task_type: str, value: Any) -> bytes:
         """Make the result of what the function returned. Raises: PayloadError."""

@@ -15,6 +15,7 @@ from asynq_py.component import running
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import BrokerUnavailableError, ServerStateError
 from asynq_py.handler import AsyncHandler, Handler, as_async
+from asynq_py.server.companion import Companion, MakeCompanion
 from asynq_py.server.config import ServerConfig, ServerOptions
 from asynq_py.server.last_resort import see_that_the_process_ends
 from asynq_py.server.life import Life
@@ -53,6 +54,8 @@ class Server:
         self._given = (redis, handler, config)
         self._handler = as_async(handler)
         self._connector = Connector(redis)
+        self._makers: list[MakeCompanion] = []
+        self._companions: list[Companion] = []
         self._life = Life(self._config.lifespan)
         self._state = ServerState.NEW
         self._parts: Parts | None = None
@@ -81,7 +84,17 @@ class Server:
         """
         old_redis, handler, old_config = self._given
         merged: ServerOptions = {**old_config, **config}
-        return Server(old_redis if redis is None else redis, handler, **merged)
+        other = Server(old_redis if redis is None else redis, handler, **merged)
+        other._makers += self._makers
+        return other
+
+    def accompany(self, make: MakeCompanion) -> None:
+        """Let something run beside the handlers, and around them. For layers above, before the start."""
+        self._makers.append(make)
+
+    def companions(self, redis: RedisSource, config: ServerConfig) -> list[Companion]:
+        """Make anew what accompanies the handlers. For who runs them elsewhere."""
+        return [make(redis, config) for make in self._makers]
 
     async def serve(self) -> None:
         """Work until TERM or INT, or `shutdown()`.
@@ -190,8 +203,12 @@ class Server:
     def _activate(self) -> Parts:
         if self._state is not ServerState.NEW:
             raise ServerStateError(f"the server is {self._state}; a server is started once")
+        handler = self._handler
+        self._companions = self.companions(self._given[0], self._config)
+        for companion in self._companions:
+            handler = companion.around(handler)
         self._parts = assemble(
-            *(self._connector, self._handler, self._config), status=lambda: self._state, end=self._begin_end
+            *(self._connector, handler, self._config), status=lambda: self._state, end=self._begin_end
         )
         self._state = ServerState.ACTIVE
         return self._parts
@@ -253,7 +270,7 @@ class Server:
             self._config.concurrency,
         )
         # Senders end before receivers, because they stand inside: leases live until all is written.
-        async with running(*parts.outer), running(parts.syncer), running(*parts.inner):
+        async with running(*parts.outer), running(parts.syncer), running(*parts.inner, *self._companions):
             await parts.processor.run()
 
     async def _check_access(self, parts: Parts) -> None:

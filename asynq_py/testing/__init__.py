@@ -7,12 +7,14 @@ if TYPE_CHECKING:
     from asynq_py.testing.book import Enqueued
     from asynq_py.testing.ran import Ran
     from asynq_py.testing.rehearsal import Rehearsal
+    from asynq_py.testing.shared_server import SharedServer
     from asynq_py.testing.virtual_clock import VirtualClock
 
-__all__ = ["Enqueued", "Ran", "Rehearsal", "VirtualClock"]
+__all__ = ["Enqueued", "Ran", "Rehearsal", "SharedServer", "VirtualClock"]
 
 _HOMES: Final = {
-    "Enqueued": "book", "Ran": "ran", "Rehearsal": "rehearsal", "VirtualClock": "virtual_clock",
+    "Enqueued": "book", "Ran": "ran", "Rehearsal": "rehearsal", "SharedServer": "shared_server",
+    "VirtualClock": "virtual_clock",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # a type checker would take it as a promise that every name exists

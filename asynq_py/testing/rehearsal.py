@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -24,8 +24,9 @@ from asynq_py.errors import AsynqError, QueueNotFoundError, TaskNotFoundError
 from asynq_py.handler import AsyncHandler, Handler, as_async
 from asynq_py.info import TaskInfo
 from asynq_py.inspector import Inspector
+from asynq_py.lifespan import set_app_state
 from asynq_py.scheduler.scheduler import Scheduler
-from asynq_py.server.config import ServerConfig, ServerOptions
+from asynq_py.server.config import ServerOptions
 from asynq_py.server.server import Server
 from asynq_py.task import Task
 from asynq_py.testing.book import Enqueued, Which, dumped_result, types_of
@@ -70,19 +71,17 @@ class Rehearsal(Bookkeeper):
     ) -> None:
         self.clock = VirtualClock(now)
         super().__init__(self.clock)
-        self._handler: AsyncHandler
-        if isinstance(handler, Server):
-            server = handler.replace(**config)
-            self._handler, self._config = server.handler, replace(server.config, clock=self.clock)
-        else:
-            self._handler = as_async(handler)
-            self._config = ServerConfig.of({**config, "clock": self.clock})
+        server = handler.replace(**config) if isinstance(handler, Server) else Server(None, handler, **config)
+        self._server = server
+        self._handler = server.handler
+        self._config = replace(server.config, clock=self.clock)
         self._redis = redis
         self._patience = patience
         self._may_flush = flush
         self.middleware: Sequence[ClientMiddleware] = [*middleware, self.write_down]
         self._stack = AsyncExitStack()
         self._stage: Stage | None = None
+        self._state: object = None  # of the lifespan
         self._busy = asyncio.Lock()
         self._ran: list[Ran] = []
         self._troubles: dict[str, deque[Trouble]] = {}
@@ -185,9 +184,19 @@ class Rehearsal(Bookkeeper):
         """Does the caller run below a task of this rehearsal?"""
         return self._stage is not None and self._stage.timers.is_here
 
+    def real_time(self) -> AbstractContextManager[None]:
+        """Let the caller, below a task, go by the clock of the event loop while the block runs."""
+        return self._on_stage.timers.outside()
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             redis = await stack.enter_async_context(database()) if self._redis is None else self._redis
+            if self._config.lifespan is not None:
+                self._state = await stack.enter_async_context(self._config.lifespan())
+            companions = self._server.companions(redis, self._config)
+            self._handler = self._server.handler
+            for companion in companions:
+                self._handler = companion.around(self._handler)
             stage = Stage(
                 redis,
                 self._handle,
@@ -195,6 +204,7 @@ class Rehearsal(Bookkeeper):
                 self.clock,
                 middleware=self.middleware,
                 enqueued=self._write_entry_down,
+                companions=companions,
             )
             stack.push_async_callback(stage.aclose)
             await stage.make_empty(may_flush=self._may_flush or self._redis is None)
@@ -301,6 +311,8 @@ class Rehearsal(Bookkeeper):
         stage.running.add(ran)
         if not self._book.knows(active.queue, active.id):
             self._book.add(_seen(active, self.now))
+        if self._config.lifespan is not None:
+            set_app_state(self._state)
         token = stage.timers.enter(ran)
         try:
             await self._try(stage, active)

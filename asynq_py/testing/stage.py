@@ -19,6 +19,7 @@ from asynq_py.scheduler.scheduler import Scheduler
 from asynq_py.scheduler.ticker import AfterEnqueue
 from asynq_py.server.aggregator import Aggregator
 from asynq_py.server.attempt import Attempt
+from asynq_py.server.companion import Companion
 from asynq_py.server.config import ServerConfig
 from asynq_py.server.forwarder import Forwarder
 from asynq_py.server.janitor import Janitor
@@ -54,6 +55,7 @@ class Stage:
         *,
         middleware: Sequence[ClientMiddleware],
         enqueued: AfterEnqueue,
+        companions: Sequence[Companion],
     ) -> None:
         self.redis = redis
         self._config = config
@@ -75,7 +77,9 @@ class Stage:
             skew=min(limits.LEASE_SKEW, config.lease / 2),
             rules=rules if config.group_aggregator is not None else None,
         )
-        self.steps = [self._tick, *map(_step, self.parts.inner)]
+        self._companions = companions
+        self.steps: list[Step] = [self._tick, *map(_step, self.parts.inner)]
+        self.steps += (companion.step_once for companion in companions)
         self.running: set[Ran] = set()
         self.hanging: set[Ran] = set()
         self.ended: list[Ran] = []
@@ -131,6 +135,8 @@ class Stage:
     async def aclose(self) -> None:
         self.slots.close()
         await self.slots.tear_down(self._config.cancel_grace)
+        for companion in self._companions:
+            await companion.aclose()
         await self.scheduler.shutdown()
         await self.inspector.aclose()
         await self.client.aclose()

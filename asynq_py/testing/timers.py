@@ -28,7 +28,7 @@ class Place(NamedTuple):
     owner: object
 
 
-_place: ContextVar[Place] = ContextVar("asynq_py_timers")
+_place: ContextVar[Place | None] = ContextVar("asynq_py_timers", default=None)
 
 
 class Timers:
@@ -77,15 +77,24 @@ class Timers:
     @property
     def is_here(self) -> bool:
         """Does the caller run below one of our handlers?"""
-        place = _place.get(None)
+        place = _place.get()
         return place is not None and place.timers is self
 
-    def enter(self, owner: object) -> Token[Place]:
+    def enter(self, owner: object) -> Token[Place | None]:
         """From here on, the caller and what it starts run below a handler."""
         return _place.set(Place(self, owner))
 
-    def leave(self, token: Token[Place]) -> None:
+    def leave(self, token: Token[Place | None]) -> None:
         _place.reset(token)
+
+    @contextmanager
+    def outside(self) -> Generator[None]:
+        """Let the caller, and what it starts, go by the clock of the loop in the block."""
+        token = _place.set(None)
+        try:
+            yield
+        finally:
+            _place.reset(token)
 
     def next_at(self) -> float:
         """When the next one is due; infinity if there is none."""
@@ -110,7 +119,8 @@ class Timers:
         args: tuple[Any, ...],
         context: Context | None,
     ) -> Timer:
-        timer = Timer(loop, when, callback, args, context, _place.get().owner)
+        place = _place.get()
+        timer = Timer(loop, when, callback, args, context, None if place is None else place.owner)
         heapq.heappush(self._due, (when, next(self._numbers), timer))
         if timer.is_sleep:
             self._changed()

@@ -270,7 +270,7 @@ async def test_a_timeout_comes_at_its_time(t: Rehearsal, diary: Diary) -> None:
 
 
 async def test_a_timeout_inside_a_task_counts_by_the_same_clock(t: Rehearsal) -> None:
-    seen: list[float] = []
+    seen: list[float | str] = []
 
     async def impatient(task: ActiveTask) -> None:
         loop = asyncio.get_running_loop()
