@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from asynq_py.app.dependencies import Depends, Shared, injected
     from asynq_py.app.handle import TaskHandle
     from asynq_py.app.router import Router
+    from asynq_py.app.signature import previous
     from asynq_py.app.typed_task import CallOptions, TypedTask
     from asynq_py.client import Client
     from asynq_py.client_middleware import ClientMiddleware, EnqueueCall
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
         BrokerUnavailableError,
         DuplicateTaskError,
         EnqueueError,
+        FlowCancelledError,
+        FlowFailedError,
+        FlowNotFoundError,
         HandlerNotFoundError,
         InvalidOptionError,
         LeaseExpiredError,
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
         ClusterNode,
         DailyStats,
         EnqueueEvent,
+        FlowInfo,
+        FlowStepInfo,
         GroupInfo,
         QueueInfo,
         SchedulerEntryInfo,
@@ -68,7 +74,10 @@ if TYPE_CHECKING:
     from asynq_py.server.supervisor import Supervisor
     from asynq_py.sync_client import SyncClient
     from asynq_py.task import Task
-    from asynq_py.wire.state import TaskState
+    from asynq_py.wire.state import FlowState, StepState, TaskState
+    from asynq_py.workflows.advance import FlowFailure
+    from asynq_py.workflows.flow import Flow, Step, chain, gather
+    from asynq_py.workflows.handle import FlowHandle, FlowProgress
 
 __all__ = [
     "ActiveTask",
@@ -91,6 +100,16 @@ __all__ = [
     "EnqueueError",
     "EnqueueEvent",
     "EntryOptions",
+    "Flow",
+    "FlowCancelledError",
+    "FlowFailedError",
+    "FlowFailure",
+    "FlowHandle",
+    "FlowInfo",
+    "FlowNotFoundError",
+    "FlowProgress",
+    "FlowState",
+    "FlowStepInfo",
     "GroupInfo",
     "Handler",
     "HandlerNotFoundError",
@@ -127,6 +146,8 @@ __all__ = [
     "ServerStateError",
     "Shared",
     "SkipRetry",
+    "Step",
+    "StepState",
     "Supervisor",
     "SyncClient",
     "Task",
@@ -140,10 +161,13 @@ __all__ = [
     "TypedTask",
     "WorkerInfo",
     "__version__",
+    "chain",
     "current_app_state",
     "current_task",
     "default_retry_delay",
+    "gather",
     "injected",
+    "previous",
 ]
 
 # Where each name comes from: it is imported when it is first asked for, so that a program which needs little,
@@ -154,20 +178,22 @@ _MODULES: Final = {
     "app.dependencies": "Depends Shared injected",
     "app.handle": "TaskHandle",
     "app.router": "Router",
+    "app.signature": "previous",
     "app.typed_task": "CallOptions TypedTask",
     "client": "Client",
     "client_middleware": "ClientMiddleware EnqueueCall",
     "connection": "RedisConfig",
     "errors": (
         "AsynqError BrokerError BrokerUnavailableError DuplicateTaskError EnqueueError "
-        "HandlerNotFoundError InvalidOptionError LeaseExpiredError MessageDecodeError NotReplicatedError "
+        "FlowCancelledError FlowFailedError FlowNotFoundError HandlerNotFoundError InvalidOptionError "
+        "LeaseExpiredError MessageDecodeError NotReplicatedError "
         "PayloadError PeriodicTaskFileError QueueNotEmptyError QueueNotFoundError RetryLater RevokeTask "
         "ServerStateError SkipRetry TaskFailedError TaskIDConflictError TaskNotFoundError"
     ),
     "handler": "AsyncHandler Handler",
     "info": (
-        "ClusterNode DailyStats EnqueueEvent GroupInfo QueueInfo SchedulerEntryInfo ServerInfo TaskInfo "
-        "WorkerInfo"
+        "ClusterNode DailyStats EnqueueEvent FlowInfo FlowStepInfo GroupInfo QueueInfo SchedulerEntryInfo "
+        "ServerInfo TaskInfo WorkerInfo"
     ),
     "inspector": "Inspector",
     "lifespan": "Lifespan current_app_state",
@@ -187,7 +213,10 @@ _MODULES: Final = {
     "server.supervisor": "Supervisor",
     "sync_client": "SyncClient",
     "task": "Task",
-    "wire.state": "TaskState",
+    "wire.state": "FlowState StepState TaskState",
+    "workflows.advance": "FlowFailure",
+    "workflows.flow": "Flow Step chain gather",
+    "workflows.handle": "FlowHandle FlowProgress",
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -39,13 +39,13 @@ LAYERS: Final = (
     Layer("store", "embedded connection broker"),
     Layer(
         "vocabulary",
-        "options option_text task info active_task lifespan retry handler middleware mux client_middleware",
+        "options option_text task step_text info active_task lifespan retry handler middleware mux client_middleware",
         not_from="store",
     ),
-    Layer("users", "client sync_client inspector semaphore ratelimit"),
+    Layer("users", "client sync_client flow_inspector inspector semaphore ratelimit"),
     Layer("processes", "server scheduler", apart=True),
     Layer("testing", "testing"),
-    Layer("comfort", "app"),
+    Layer("comfort", "app workflows"),
     Layer("doctor", "doctor"),  # for operators: it is imported by its own name only
     Layer("public", "__init__"),
     Layer("edges", "integrations", only_from="public"),

@@ -6,7 +6,19 @@ import contextlib
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from copy import copy
-from typing import Any, Final, Generic, Literal, ParamSpec, Self, TypeAlias, TypeVar, Unpack
+from typing import (
+    Any,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from asynq_py.app.connections import Connections
 from asynq_py.app.handle import TaskHandle
@@ -17,9 +29,15 @@ from asynq_py.errors import AsynqError, EnqueueError, InvalidOptionError
 from asynq_py.info import TaskInfo
 from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
 from asynq_py.task import Task
+from asynq_py.workflows.flow import Step
 
+A = TypeVar("A")
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
+
+A_contra = TypeVar("A_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 Executor: TypeAlias = Literal["thread", "process"]
 
@@ -75,7 +93,6 @@ class Declaration:
                 raise InvalidOptionError("task", self.type_name, f"annotations that exist: {error}") from None
         return self._signature
 
-
     def missing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Values | None:
         """What is to be injected into a direct call, if anything. Raises: InvalidOptionError."""
         try:
@@ -86,6 +103,14 @@ class Declaration:
             return None
         names = signature.missing(args, kwargs)
         return Values(signature.injections, names, self.home.overrides) if names else None
+
+
+class TakesFirst(Protocol[A_contra, Q, R_co]):
+    """A typed task by its first parameter and the others; mypy finds these in a method only."""
+
+    def task(self, first: A_contra, /, *args: Q.args, **kwargs: Q.kwargs) -> Task: ...
+
+    def handle(self, task_id: str, queue: str | None = None) -> TaskHandle[R_co]: ...
 
 
 class TypedTask(Generic[P, R]):
@@ -124,7 +149,23 @@ class TypedTask(Generic[P, R]):
 
     def task(self, *args: P.args, **kwargs: P.kwargs) -> Task:
         """Make a core Task of a call: for batches, schedulers, a SyncClient. Raises: PayloadError."""
-        payload = self._declaration.signature.dump(self.type, args, kwargs)
+        return self._made(self._declaration.signature.dump(self.type, args, kwargs))
+
+    @overload
+    def step(self, *args: P.args, **kwargs: P.kwargs) -> Step[object, R]: ...
+    @overload
+    def step(self: TakesFirst[A, Q, R], *args: Q.args, **kwargs: Q.kwargs) -> Step[A, R]: ...
+    def step(self, *args: Any, **kwargs: Any) -> Step[Any, Any]:
+        """Make a step of a flow. The result of the step before becomes its first argument, which is left out
+        here; or the one that is given as `previous`. A whole call takes no result.
+
+        Raises: PayloadError. InvalidOptionError: an option that steps cannot have.
+        """
+        payload, at = self._declaration.signature.dump_step(self.type, args, kwargs)
+        home = self._declaration.home
+        return Step(self._made(payload), at, signature=self._declaration.signature, connect=home.connections)
+
+    def _made(self, payload: bytes) -> Task:
         home = self._declaration.home
         given = merged(home.options, self._options)
         if self._wait and not given.get("retention"):
