@@ -26,7 +26,11 @@ def test_a_soak_of_a_broken_product_fails() -> None:
 
     verdict = soak.run(settings)
 
-    assert set(verdict.broken) == {"stuck: tasks in no final state, leases, ghosts, strays"}
+    assert set(verdict.broken) == {breakage.PROMISES["done-keeps-hashes"]}
+
+
+def test_of_each_breakage_it_is_said_which_promise_it_breaks() -> None:
+    assert set(breakage.PROMISES) == set(breakage.NAMES)
 
 
 @pytest.mark.parametrize("name", breakage.SCRIPTS)

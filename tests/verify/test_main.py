@@ -16,8 +16,8 @@ GOOD = {"name": "good", "figures": {"steps": 3}, "failed": False}
 class Scripted(verify.Programme):
     """A programme that is a piece of Python."""
 
-    def command(self, seconds: float) -> list[str]:
-        return [sys.executable, "-c", *self.arguments]
+    def command(self, arguments: str) -> list[str]:
+        return [sys.executable, "-c", arguments]
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +26,12 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def scripted(name: str, code: str) -> Scripted:
+    return Scripted(name, "tests.verify", code, 1, code, 1)
+
+
 def run(code: str) -> verify.Result:
-    return verify.carry_out(Scripted("good", "", 1, 1, (code,)), 1.0)
+    return verify.carry_out(scripted("good", code))
 
 
 def writing(folder: Path, report: dict[str, object], code: int = 0) -> str:
@@ -58,8 +62,8 @@ def test_an_old_report_is_none(reports: Path) -> None:
 def test_all_figures_are_told_and_one_failure_fails_the_whole(
     reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    good = Scripted("good", "tests.verify", 1, 1, (writing(reports, GOOD),))
-    bad = Scripted("bad", "tests.verify", 1, 1, ("raise SystemExit(3)",))
+    good = scripted("good", writing(reports, GOOD))
+    bad = scripted("bad", "raise SystemExit(3)")
     monkeypatch.setattr(verify, "PROGRAMMES", (good, bad))
 
     assert verify.main(["--only", "good"]) == 0

@@ -38,6 +38,18 @@ SCRIPTS: Final[Mapping[str, Breakage]] = {
 }
 MODULES: Final = (broker, ticks)
 NAMES: Final = (HASTY, *SCRIPTS)
+STUCK: Final = "stuck: tasks in no final state, leases, ghosts, strays"
+# the promise, by its label in the verdict, that each must be found to break
+PROMISES: Final[Mapping[str, str]] = {
+    HASTY: "acknowledged tasks lost",
+    "recover-forgets": STUCK,
+    "forward-forgets": STUCK,
+    "extend-lies": "duplicates unexplained",
+    "done-counts-twice": "final transitions made twice",
+    "done-keeps-hashes": STUCK,
+    "locks-are-ignored": "unique tasks beside each other",
+    "ticks-are-free": "ticks twice",
+}
 
 
 def places_of(name: str) -> list[tuple[ModuleType, str, Script]]:
