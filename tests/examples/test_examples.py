@@ -37,6 +37,19 @@ def test_typed_tour(redis_url: str) -> None:
     ]
 
 
+def test_workflows(redis_url: str) -> None:
+    *said, last = run("workflows.py", redis_url)
+    assert said == [
+        "cat.png@100 cat.png@500",
+        "4 of 4",
+        "alert: fetch not that way",
+        "failed: not that way",
+        "0 fetch failed",
+        "1 resize waiting",
+    ]
+    assert last in ("f0 alert sent", "f0 alert ready")  # it runs, perhaps before that is noted
+
+
 def test_dependencies(redis_url: str) -> None:
     assert run("dependencies.py", redis_url) == [
         "open the database",

@@ -13,8 +13,10 @@ from redis.asyncio import Redis
 
 from asynq_py import (
     ActiveTask,
+    App,
     Client,
     ConcurrencyLimit,
+    FlowFailedError,
     Inspector,
     RateLimit,
     RetryLater,
@@ -23,6 +25,8 @@ from asynq_py import (
     Server,
     SkipRetry,
     Task,
+    chain,
+    gather,
 )
 from asynq_py.errors import BrokerError
 from tests.books import Books, books, books_become
@@ -127,6 +131,52 @@ async def test_a_worker_is_woken_and_cancels_and_leaves_no_denial_in_the_log(
         ]
     assert denied == []
     assert "denies" not in caplog.text
+
+
+async def test_who_enqueues_flows_needs_a_few_rights_more(as_user: As, redis: Redis) -> None:
+    client_url, worker_url = await as_user("asynq-client"), await as_user("asynq-worker")
+    text = re.sub(r"\s+", " ", GUIDE.read_text("utf-8"))
+    told = re.search(r"A client that enqueues \[flows\]\(workflows.md\) needs `([^`]+)`", text)
+    assert told
+    await allow(redis, "asynq-client", told[1].split())
+    async with App(client_url) as theirs, App(worker_url) as ours:
+
+        @ours.task
+        async def double(n: int) -> int:
+            return 2 * n
+
+        @ours.task(max_retry=0)
+        async def fail() -> int:
+            raise ValueError("no")
+
+        async with ours.server():
+            handle = await theirs.enqueue(chain(double.step(1), gather(double.step(), double.step())))
+            assert await handle.result(timeout=20) == [4, 4]
+            failed = await theirs.enqueue(fail.step().on_failure(double.step(1)))
+            with pytest.raises(FlowFailedError):
+                await failed.result(timeout=20)
+        assert await denials(redis) == []
+
+    inspector_url = await as_user("asynq-inspector")
+    await allow(redis, "asynq-inspector", ["+expire"])
+    async with App(client_url) as theirs, Inspector(inspector_url) as inspector:
+        flow = await theirs.enqueue(double.step(1))
+        assert [info.state for info in await inspector.flows()]
+        assert (await inspector.flow(flow.id)).total == 1
+        assert await inspector.cancel_flow(flow.id)
+        assert await inspector.retry_flow(failed.id)
+    assert await denials(redis) == []
+
+
+async def allow(redis: Redis, user: str, more: list[str]) -> None:
+    async with each_server(redis) as servers:
+        for server in servers:
+            await cast(Any, server).execute_command("ACL", "SETUSER", user, *more)
+
+
+async def denials(redis: Redis) -> list[str]:
+    async with each_server(redis) as servers:
+        return [str(entry["object"]) for server in servers for entry in await server.acl_log()]
 
 
 async def test_limits_need_a_few_rights_more(as_user: As, redis: Redis) -> None:
