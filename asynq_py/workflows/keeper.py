@@ -93,6 +93,7 @@ class Keeper:
             return True
         if status == FlowState.FAILED and standing == StepState.FAILED:  # somebody runs it again
             await self._connections.flows.resume(flow, {step: True})
+            await self._connections.flows.look_again(flow, int(self._clock.time()))
         elif status == FlowState.CANCELLED or (status == FlowState.FAILED and cancels):
             raise RevokeTask(f"flow {flow} has ended: {status}")
         return False

@@ -466,6 +466,50 @@ async def test_a_step_that_cannot_be_enqueued_fails_the_flow(app: App, serve: Se
             await handle.result(timeout=20)
 
 
+async def test_a_step_that_takes_too_long_fails_the_flow(app: App, serve: Serve) -> None:
+    @app.task(timeout=1, max_retry=0)
+    async def endless() -> int:
+        await asyncio.Event().wait()
+        return 1
+
+    async with serve():
+        handle = await endless.step().enqueue()
+        with pytest.raises(FlowFailedError, match="not done within 1 s"):
+            await handle.result(timeout=20)
+
+
+async def test_a_step_whose_unique_lock_is_held_fails_the_flow(app: App, serve: Serve) -> None:
+    @app.task(process_in=3600)
+    async def work(n: int) -> int:
+        return n
+
+    locked = work.options(unique=60)
+    await locked.enqueue(1)
+    handle = await locked.step(1).enqueue()
+    with pytest.raises(FlowFailedError, match="it was not enqueued: a unique task"):
+        await handle.result(timeout=20)
+
+
+async def test_a_result_that_is_neither_json_nor_text_fails_the_flow(app: App, serve: Serve) -> None:
+    @app.task
+    async def raw() -> Any:
+        await current_task().write_result(b"\xff\xfe")
+
+    @app.task
+    async def text() -> Any:
+        await current_task().write_result(b"plain")
+
+    @app.task
+    async def size(of: str) -> int:
+        return len(of)
+
+    async with serve():
+        handle = await chain(raw.step(), size.step()).enqueue()
+        with pytest.raises(FlowFailedError, match="its payload cannot be made"):
+            await handle.result(timeout=20)
+        assert await (await chain(text.step(), size.step()).enqueue()).result(timeout=20) == 5
+
+
 # -- trying again -------------------------------------------------------------------------------------------
 
 
@@ -607,6 +651,116 @@ async def test_a_step_of_a_cancelled_flow_does_not_begin(app: App, serve: Serve)
 
 def _flows(app: App) -> Any:
     return app.flow("x")._connections.flows
+
+
+async def test_what_is_enqueued_while_the_flow_is_cancelled_is_taken_back(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.task
+    async def work() -> int:
+        return 1
+
+    flows = _flows(app)
+    sent = flows.sent
+
+    async def cancelled_before(flow: str, ids: list[str]) -> int:
+        assert await flows.cancel(flow)
+        assert not await _is_gone(app, f"{flow}:0")
+        count: int = await sent(flow, ids)
+        return count
+
+    monkeypatch.setattr(flows, "sent", cancelled_before)
+    handle = await work.step().enqueue()
+    assert await handle.status() is FlowState.CANCELLED
+    assert await _is_gone(app, f"{handle.id}:0")
+
+
+# -- twice ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_step_that_comes_again_when_it_is_done_is_not_run_again(app: App, serve: Serve) -> None:
+    runs: list[str] = []
+
+    @app.task
+    async def first() -> int:
+        runs.append("first")
+        return 1
+
+    @app.task
+    async def second(n: int) -> int:
+        runs.append("second")
+        return n + 1
+
+    async with serve():
+        handle = await chain(first.step(), second.step()).enqueue()
+        assert await handle.result(timeout=20) == 2
+        await app.inspector.run_task("default", f"{handle.id}:0")
+
+        async def state() -> TaskState:
+            return (await app.inspector.task_info("default", f"{handle.id}:0")).state
+
+        await eventually(state, lambda state: state is TaskState.COMPLETED)
+    assert runs == ["first", "second"]
+
+
+async def test_what_is_done_and_not_moved_on_is_moved_on_by_the_next_server(app: App, serve: Serve) -> None:
+    @app.task
+    async def first() -> int:
+        raise AssertionError("it is done")
+
+    @app.task
+    async def second(n: int) -> int:
+        return n + 1
+
+    handle = await chain(first.step(), second.step()).enqueue()
+    # a worker was lost right after it had recorded the step
+    assert await _flows(app).done(handle.id, "0", b"41") == "DONE"
+    async with serve():
+        assert await handle.result(timeout=20) == 42
+
+
+async def test_what_is_enqueued_and_not_noted_runs_once(app: App, serve: Serve, client: Any) -> None:
+    runs: list[int] = []
+
+    @app.task
+    async def first() -> int:
+        return 1
+
+    @app.task
+    async def second(n: int) -> int:
+        runs.append(n)
+        return n + 1
+
+    handle = await chain(first.step(), second.step()).enqueue()
+    # a worker was lost right after it had enqueued the second step
+    await app.inspector.delete_task("default", f"{handle.id}:0")
+    assert await _flows(app).done(handle.id, "0", b"1") == "DONE"
+    await client.enqueue(
+        Task("second", {"n": 1}, headers={"asynq-flow": handle.id}), task_id=f"{handle.id}:1", retention=3600
+    )
+    async with serve(), serve():
+        assert await handle.result(timeout=20) == 2
+        info = await eventually(handle.info, lambda info: info.done == 2)
+    assert info.state is FlowState.SUCCEEDED
+    assert runs == [1]
+
+
+async def test_a_large_flow_joins_once(app: App, serve: Serve) -> None:
+    joined: list[int] = []
+
+    @app.task
+    async def one(n: int) -> int:
+        return n
+
+    @app.task
+    async def join(numbers: list[int]) -> int:
+        joined.append(len(numbers))
+        return sum(numbers)
+
+    async with serve(), serve():
+        handle = await gather(*(one.step(n) for n in range(300))).then(join.step()).enqueue()
+        assert await handle.result(timeout=60) == sum(range(300))
+    assert joined == [300]
 
 
 # -- what is left -------------------------------------------------------------------------------------------
