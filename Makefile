@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PACKAGES := asynq_py tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format check test bench verify verify-long verify-chaos screenshots proto clean
+.PHONY: help setup demo format check test bench verify verify-long verify-chaos verify-fuzz verify-load verify-security screenshots proto clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,15 @@ verify-long: $(READY) ## the same for an hour and a half, as before a release
 verify-chaos: $(READY) ## a soak under faults (SECONDS=180 TOPOLOGY=standalone|sentinel|cluster SEED=…)
 	$(BIN)/python -m tests.verify.chaos $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(TOPOLOGY),--topology $(TOPOLOGY)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+verify-fuzz: $(READY) ## send to all that reads what nobody should send (SECONDS=60)
+	$(BIN)/python -m tests.verify.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+verify-load: $(READY) ## hold a load for minutes and look what grows (SECONDS=120)
+	$(BIN)/python -m tests.verify.load $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+verify-security: $(READY) ## rights, TLS, secrets, dependencies, the built package, hostile content
+	$(BIN)/python -m tests.verify.security $(ARGS)
 
 $(VENV)/.bench: $(READY)
 	$(BIN)/python -m pip install --quiet --group bench

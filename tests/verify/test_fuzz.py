@@ -31,16 +31,18 @@ def tried(target: Target, count: int) -> Tally:
 @pytest.mark.parametrize(
     ("make", "count"),
     [
-        pytest.param(Wire, 3000, id="messages of the wire"),
-        pytest.param(Texts, 600, id="texts of users"),
+        pytest.param(lambda url: Wire(), 3000, id="messages of the wire"),
+        pytest.param(lambda url: Texts(), 600, id="texts of users"),
         pytest.param(CommandLine, 60, id="command lines"),
-        pytest.param(lambda: Scripts(spoilt=False), 400, id="scripts"),
+        pytest.param(lambda url: Scripts(url, spoilt=False), 400, id="scripts"),
         pytest.param(Contents, 15, id="contents of queues"),
     ],
 )
 @pytest.mark.timeout(300)
-def test_what_nobody_should_send_does_no_harm(make: Callable[[], Target], count: int) -> None:
-    tally = tried(make(), count)
+def test_what_nobody_should_send_does_no_harm(
+    one_server: str, make: Callable[[str], Target], count: int
+) -> None:
+    tally = tried(make(one_server), count)
 
     assert tally.inputs == count
     assert not tally.finds, tally.finds[0].trace

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from tests.servers import running
 from tests.verify.fuzz.command_line import CommandLine
 from tests.verify.fuzz.contents import Contents
 from tests.verify.fuzz.scripts import Scripts
@@ -19,13 +20,13 @@ from tests.verify.fuzz.wire import Wire
 from tests.verify.report import Figure, print_table, write_report
 
 # Shares of the time. What no caller of ours can do is counted, but fails nothing.
-SHARES: Final[Sequence[tuple[Callable[[], Target], float, bool]]] = (
-    (Wire, 0.4, True),
-    (Texts, 0.15, True),
+SHARES: Final[Sequence[tuple[Callable[[str], Target], float, bool]]] = (
+    (lambda url: Wire(), 0.4, True),
+    (lambda url: Texts(), 0.15, True),
     (CommandLine, 0.15, True),
-    (lambda: Scripts(spoilt=False), 0.15, True),
+    (lambda url: Scripts(url, spoilt=False), 0.15, True),
     (Contents, 0.1, True),
-    (lambda: Scripts(spoilt=True), 0.05, False),
+    (lambda url: Scripts(url, spoilt=True), 0.05, False),
 )
 
 
@@ -35,18 +36,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, help="number of the first input; default: a random one")
     given = parser.parse_args(arguments)
     first = random.randrange(10**9) if given.first is None else given.first
-    figures, failed = fuzz(given.seconds, first)
+    with running("embedded") as url:
+        figures, failed = fuzz(url, given.seconds, first)
     print_table("fuzz", figures, failed)
     write_report("fuzz", figures, failed)
     return 1 if failed else 0
 
 
-def fuzz(seconds: float, first: int) -> tuple[dict[str, Figure], bool]:
+def fuzz(url: str, seconds: float, first: int) -> tuple[dict[str, Figure], bool]:
     """Try all targets. Returns figures, and whether something was found that must not be."""
     figures: dict[str, Figure] = {"first input": first}
     crashes = hangs = 0
     for make, share, counts in SHARES:
-        target, tally = make(), Tally()
+        target, tally = make(url), Tally()
         try:
             try_numbers(target, itertools.count(first), tally, until=time.monotonic() + seconds * share)
         finally:

@@ -17,7 +17,7 @@ import click
 from click.testing import CliRunner
 
 from asynq_py.cli.program import program, run
-from tests.servers import blocking_client, running
+from tests.servers import blocking_client
 from tests.verify.fuzz.noise import mutated, number, text
 from tests.verify.fuzz.target import Target
 from tests.verify.fuzz.texts import INSTANTS, SPANS
@@ -49,9 +49,8 @@ def _leaves(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tup
 class CommandLine(Target):
     name = "command lines"
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
         self._stack = ExitStack()
-        url = self._stack.enter_context(running("embedded"))
         self._redis: Any = self._stack.enter_context(blocking_client(url))
         self._stack.enter_context(patch.dict(os.environ, {"ASYNQ_REDIS_URL": url, "COLUMNS": "100"}))
         self._leaves = list(_leaves(program, ()))
@@ -115,7 +114,7 @@ class CommandLine(Target):
         return parts
 
 
-def _value(random: random.Random, kind: click.ParamType) -> str:
+def _value(random: random.Random, kind: click.ParamType[Any]) -> str:
     if random.random() < 0.3:
         return text(random)
     if isinstance(kind, click.Choice):

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, cast
 
 from redis.asyncio import Redis
@@ -18,7 +18,7 @@ from asynq_py import ActiveTask, AsynqError, Client, Inspector, Server, Task
 from asynq_py.cli.plain import plain
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import SchedulerEntry, ServerInfo, TaskMessage, WorkerInfo, encode
-from tests.servers import plain_client, running
+from tests.servers import plain_client
 from tests.verify.fuzz.noise import NUMBERS, TEXTS, mutated_bytes
 from tests.verify.fuzz.target import Target
 
@@ -38,10 +38,9 @@ SENTINEL: Final = "sentinel"
 class Contents(Target):
     name = "contents of queues"
 
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._url = self._stack.enter_context(running("embedded"))
-        self._runner = self._stack.enter_context(asyncio.Runner())
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._runner = asyncio.Runner()
         self._open = AsyncExitStack()
         self._seen = asyncio.Event()
         self._odd_lines: list[str] = []
@@ -63,7 +62,7 @@ class Contents(Target):
     def close(self) -> None:
         self._runner.run(self._open.aclose())
         logging.getLogger("asynq_py").removeHandler(self._log)
-        self._stack.close()
+        self._runner.close()
 
     def try_one(self, random: random.Random) -> None:
         self._runner.run(self._try(random))

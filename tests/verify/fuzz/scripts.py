@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from asynq_py.broker.scripts import Script, load
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import TaskMessage, encode
-from tests.servers import blocking_client, running
+from tests.servers import blocking_client
 from tests.verify.fuzz.noise import NUMBERS, TEXTS
 from tests.verify.fuzz.target import Target
 
@@ -120,14 +120,12 @@ CALLS: Final = {
 class Scripts(Target):
     """`spoilt`: with arguments that no caller of ours makes; else only keys are not as they should be."""
 
-    def __init__(self, *, spoilt: bool, only: str | None = None) -> None:
+    def __init__(self, url: str, *, spoilt: bool) -> None:
         self.name = "Lua scripts, any arguments" if spoilt else "Lua scripts, keys of other types"
         self._spoilt = spoilt
         self._stack = ExitStack()
-        self._redis: Any = self._stack.enter_context(
-            blocking_client(self._stack.enter_context(running("embedded")))
-        )
-        self._scripts: dict[str, Script] = {name: load(name) for name in CALLS if only in (None, name)}
+        self._redis: Any = self._stack.enter_context(blocking_client(url))
+        self._scripts: dict[str, Script] = {name: load(name) for name in CALLS}
         for script in self._scripts.values():
             self._redis.script_load(script.body)
 

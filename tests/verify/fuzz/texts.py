@@ -97,7 +97,8 @@ def handler(
     path: Path | None = None,
     data: bytes | None = None,
     both: tuple[int, str] | None = None,
-) -> datetime | float | str: ...
+) -> datetime | float | str:
+    raise NotImplementedError
 
 
 _SIGNATURE: Final = Signature.of(handler, {})

@@ -28,6 +28,7 @@ from asynq_py.wire.messages import (
     with_payload,
 )
 from asynq_py.wire.state import TaskState
+from tests.unit.tries import Try
 from tests.unit.wire.test_messages import GOLDEN
 from tests.verify.fuzz.noise import mutated_bytes
 from tests.verify.fuzz.target import Target
@@ -125,23 +126,6 @@ def varint(value: int, spare: int = 0) -> bytes:
 # -- reading -----------------------------------------------------------------------------------------------
 
 
-class _Try:
-    """What stands behind an ActiveTask, as far as it is looked at here."""
-
-    crashes = 0
-    cancel_reason = None
-
-    def __init__(self, deadline: float, pending_since: bytes) -> None:
-        self.deadline = deadline
-        self.pending_since = pending_since
-
-    async def write_result(self, data: bytes) -> None:
-        raise NotImplementedError
-
-    async def run_in_thread(self, function: Any, task: ActiveTask) -> Any:
-        raise NotImplementedError
-
-
 def _check_task(random: random.Random, data: bytes) -> None:
     lock_of(data)
     try:  # under the names it has, so that it is taken further
@@ -161,7 +145,9 @@ def _check_task(random: random.Random, data: bytes) -> None:
     assert repr(info)
     _print(info)
     since = random.choice((b"", b"1", b"x", b"9" * 30, b"9" * 5000, b"-1"))
-    active = ActiveTask(message, _Try(_deadline(message, 1.0), since))
+    attempt = Try()
+    attempt.deadline, attempt.pending_since = _deadline(message, 1.0), since
+    active = ActiveTask(message, attempt)
     assert repr(active)
     assert (active.deadline, active.pending_since, active.headers, active.group) is not None
 
