@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 from tests.examples.programs import EXAMPLES, run
 
 
@@ -56,25 +59,18 @@ def test_dependencies(redis_url: str) -> None:
         "commit ['LH 100: 2 for acme']",
         "booked, and before it: 0",
         "roll back ['LH 100: 10 for acme']",
-        "refused: book: db: it is injected where the task runs, and cannot be enqueued",
-        "close the database",
-        "direct: 1 ['LH 101: 1 for acme']",
-        "overridden: 1 ['LH 101: 1 for acme', 'LH 102: 1 for acme']",
-    ]
-
-
-def test_dependencies(redis_url: str) -> None:
-    assert run("dependencies.py", redis_url) == [
-        "open the database",
-        "commit ['LH 100: 2 for acme']",
-        "booked, and before it: 0",
-        "roll back ['LH 100: 10 for acme']",
         "failed: ValueError: that many are not free",
         "refused: book: db: it is injected where the task runs, and cannot be enqueued",
         "close the database",
         "direct: 1 ['LH 101: 1 for acme']",
         "overridden: 1 ['LH 101: 1 for acme', 'LH 102: 1 for acme']",
     ]
+
+
+def test_progress(redis_url: str) -> None:
+    lines = run("progress.py", redis_url)
+    assert lines[0].startswith("running: 1 of 20 (5%), page 1")
+    assert lines[-1] == "done: 20 of 20 (100%), page 20"
 
 
 def test_embedding(redis_url: str) -> None:
@@ -117,6 +113,27 @@ def test_tracing(redis_url: str) -> None:
         "      render",
         "    process send_receipt done",
         "      render",
+    ]
+
+
+def test_fastapi_app(redis_url: str) -> None:
+    assert run("fastapi_app.py", redis_url) == [
+        "POST /orders: 202",
+        "GET /receipts/…: receipt 7 sent to ada@example.org",
+    ]
+
+
+def test_sqlalchemy_commit(redis_url: str) -> None:
+    assert run("sqlalchemy_commit.py", redis_url) == [
+        "nobody is no address",
+        "receipt 1 sent to ada@example.org",
+    ]
+
+
+def test_sqlalchemy_outbox(redis_url: str) -> None:
+    assert run("sqlalchemy_outbox.py", redis_url) == [
+        "3 brought, then 0",
+        "['order 0', 'order 1', 'order 2']",
     ]
 
 
@@ -205,6 +222,19 @@ def test_metrics(redis_url: str) -> None:
         'asynq_tasks_failed_total{queue="default"} 1.0',
         'asynq_tasks_processed_total{queue="default"} 2.0',
     ]
+
+
+def test_testing() -> None:
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "-p", "no:cacheprovider"),
+            *("-o", "asyncio_mode=auto", str(EXAMPLES / "testing.py")),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=50,
+    )
+    assert "7 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_graceful_shutdown(redis_url: str) -> None:
