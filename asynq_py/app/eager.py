@@ -123,6 +123,8 @@ class EagerTry:
 class EagerConnections(Connections):
     """Stand in for connections to Redis."""
 
+    is_eager = True
+
     def __init__(self, eager: Eager) -> None:
         super().__init__(NOWHERE, eager.middleware)
         self.inspector: Inspector = EagerInspector(eager)
