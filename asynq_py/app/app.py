@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from asynq_py.app.carrying import Carrier
 from asynq_py.app.connections import Outlet
@@ -30,12 +30,17 @@ from asynq_py.inspector import Inspector
 from asynq_py.lifespan import Lifespan, reset_app_state, set_app_state
 from asynq_py.middleware import Middleware, check_middleware
 from asynq_py.mux import ServeMux
-from asynq_py.options import TaskOptions
+from asynq_py.options import Duration, TaskOptions, check_name
 from asynq_py.scheduler.scheduler import Scheduler, SchedulerOptions
 from asynq_py.server.config import ServerOptions
 from asynq_py.server.server import Server
 from asynq_py.task import Task
 from asynq_py.testing.rehearsal import Rehearsal
+from asynq_py.workflows.flow import Flow, OnError
+from asynq_py.workflows.handle import FlowHandle
+from asynq_py.workflows.keeper import keeper_of
+
+B = TypeVar("B")
 
 
 class AppOptions(TaskOptions, total=False):
@@ -178,6 +183,26 @@ class App(Router):
             for answer in await here.client.enqueue_many(tasks)
         ]
 
+    async def enqueue(
+        self,
+        flow: Flow[object, B],
+        *,
+        name: str | None = None,
+        on_error: OnError = "finish",
+        retention: Duration | None = None,
+    ) -> FlowHandle[B]:
+        """Store a flow, and let it begin. See Flow.enqueue, which finds the app by itself.
+
+        Raises: as Flow.enqueue.
+        """
+        return await flow.enqueue_through(
+            self._outlet.here(), name=name, on_error=on_error, retention=retention
+        )
+
+    def flow(self, flow_id: str) -> FlowHandle[Any]:
+        """Take up a flow that was enqueued before. Its result is what JSON makes of it."""
+        return FlowHandle(self._outlet.here(), check_name("flow_id", flow_id))
+
     def mux(self) -> ServeMux:
         """Make a mux with a handler for each task, for a Server of your own, or with other handlers beside.
 
@@ -209,7 +234,9 @@ class App(Router):
             config["lifespan"] = self._checked_lifespan
         if config.get("lifespan") is None:
             self._check_no_state()
-        return Server(self._redis, parking(self.mux()), **config)
+        server = Server(self._redis, parking(self.mux()), **config)
+        server.accompany(partial(keeper_of, self._outlet))
+        return server
 
     def scheduler(self, **options: Unpack[SchedulerOptions]) -> Scheduler:
         """Make a scheduler with all that `cron` decorates. Start one in every replica if you like.

@@ -19,7 +19,9 @@ from asynq_py.inspector import Inspector
 
 
 class Connections:
-    """Those of one event loop. They connect when they are first used."""
+    """Those of one event loop. They connect when they are first used. `is_eager`: they never do."""
+
+    is_eager = False
 
     def __init__(
         self, redis: RedisSource, middleware: Sequence[ClientMiddleware], clock: Clock | None = None

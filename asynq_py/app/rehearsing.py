@@ -20,6 +20,10 @@ class PlayedWaiting(Waiting):
         super().__init__(rehearsal.inspector, rehearsal.redis)
         self._rehearsal = rehearsal
 
+    async def let_run(self) -> None:
+        if not self._rehearsal.is_below:
+            await self._rehearsal.run_until_idle()
+
     async def ended(self, queue: str, task_id: str) -> TaskInfo:
         """Raises: AssertionError: it does not end before time moves."""
         if self._rehearsal.is_below:

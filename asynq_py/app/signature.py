@@ -5,6 +5,7 @@ A payload is a JSON object by the names of the parameters, or the one parameter 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import typing
@@ -16,6 +17,7 @@ from asynq_py.app.codec import Codec, UnknownTypeError, is_record, name_of
 from asynq_py.app.dependencies import Injections, injected
 from asynq_py.app.shape import JSON_NAMES, Misfit, Shape
 from asynq_py.errors import InvalidOptionError, PayloadError
+from asynq_py.step_text import WHOLE
 
 Arguments: TypeAlias = "tuple[list[Any], dict[str, Any]]"
 
@@ -24,6 +26,17 @@ NO_INJECTIONS: Final = Injections({}, {})
 _MISSING: Final = object()
 _ANYTHING: Final = Codec().shape(Any)
 _TOO_DEEP: Final = "it is nested too deeply"
+
+
+class Previous:
+    """The type of `previous`."""
+
+    def __repr__(self) -> str:
+        return "previous"
+
+
+previous: Final[Any] = Previous()
+"""Stands for the result of the step before, among the arguments of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +129,44 @@ class Signature:
         except Misfit as misfit:
             raise PayloadError(task_type, misfit.at, misfit.problem) from None
         except RecursionError:  # it holds itself, perhaps
+            raise PayloadError(task_type, "", _TOO_DEEP) from None
+
+    def dump_step(
+        self, task_type: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[bytes, str | None]:
+        """Make the payload of a call that gets the result of another: in the place of `previous`, or else, if
+        it is no whole call, as its first argument.
+
+        Returns: the payload without that argument, and its name; WHOLE: the payload itself is missing; None:
+        nothing is. Raises: PayloadError.
+        """
+        if any(value is previous for value in (*args, *kwargs.values())):
+            return self._dump_gap(task_type, args, kwargs)
+        try:
+            return self.dump(task_type, args, kwargs), None
+        except PayloadError as error:  # it is no whole call; or was it meant to be one?
+            with contextlib.suppress(PayloadError):
+                return self._dump_gap(task_type, (previous, *args), kwargs)
+            raise error
+
+    def _dump_gap(
+        self, task_type: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[bytes, str]:
+        bound = self._bound(task_type, args, kwargs)
+        gap, *more = [name for name, value in bound.items() if value is previous]
+        if more:
+            raise PayloadError(task_type, more[0], "there is one previous, and it is an argument already")
+        if self._model is not None:
+            return b"", WHOLE
+        try:
+            data: dict[str, Any] = {}
+            for name, field in self._fields.items():
+                if name != gap:
+                    data |= {name: field.shape.dump(bound[name], name)} if name in bound else field.default
+            return _encoded(data), gap
+        except Misfit as misfit:
+            raise PayloadError(task_type, misfit.at, misfit.problem) from None
+        except RecursionError:
             raise PayloadError(task_type, "", _TOO_DEEP) from None
 
     def _bound(self, task_type: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,9 @@ class Waiting:
         self._changed = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
 
+    async def let_run(self) -> None:
+        """Before somebody waits for more than one task: they run by themselves, but in a rehearsal."""
+
     async def ended(self, queue: str, task_id: str) -> TaskInfo:
         """Wait until the task is completed or archived. An outage of Redis is waited out.
 
@@ -176,7 +179,9 @@ class Waiting:
                 state = await self._watch.state(waiter.key)
             except AsynqError:
                 continue
-            if state is None or state.decode() in ENDED:  # it changed between the look and this
+            if (
+                state is None or state.decode("utf-8", "replace") in ENDED
+            ):  # it changed between the look and this
                 self._wake(waiter.key)
 
     async def _hear(self, watch: KeyWatch) -> None:

@@ -103,6 +103,7 @@ class FlowHandle(Generic[R_co]):
         return await self._connections.inspector.retry_flow(self.id)
 
     async def _ended(self) -> FlowState:
+        await self._connections.waiting.let_run()
         pause = FIRST_PAUSE
         while (state := await self.status()) is FlowState.RUNNING:
             await asyncio.sleep(pause)

@@ -74,6 +74,10 @@ class PlannedStep:
     source: Source | None
     after: tuple[int, ...]
 
+    def definition(self) -> bytes:
+        """As Redis holds it."""
+        return define(self.call.task, at=self.call.at, source=self.source, after=self.after)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -118,10 +122,10 @@ class Plan:
             for before in step.after:
                 following.setdefault(before, []).append(step.id)
         return [
-            NewStep(step.id, _defined(step), following.get(place, ()), len(step.after))
+            NewStep(step.id, step.definition(), following.get(place, ()), len(step.after))
             for place, step in enumerate(self.steps)
         ] + [
-            NewStep(step.id, _defined(step), (), FOLLOW_UP)
+            NewStep(step.id, step.definition(), (), FOLLOW_UP)
             for steps in self.follow_ups.values()
             for step in steps
         ]
@@ -152,10 +156,6 @@ class Plan:
                 return [self._read(one, results) for one in source]
             case _:
                 raise AssertionError(source)
-
-
-def _defined(step: PlannedStep) -> bytes:
-    return define(step.call.task, at=step.call.at, source=step.source, after=step.after)
 
 
 def _laid(

@@ -16,6 +16,7 @@ from asynq_py.task_ids import TaskIDs
 from asynq_py.wire import limits
 from asynq_py.workflows.advance import advance
 from asynq_py.workflows.handle import FlowHandle
+from asynq_py.workflows.here import run_here
 from asynq_py.workflows.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,8 @@ async def start(
         limits.FLOW_KEPT if retention is None else math.ceil(check_seconds("retention", retention, least=1.0))
     )
     fields = {"name": check_name("name", name), "on_error": on_error, "keep": kept, **plan.head()}
+    if connections.is_eager:
+        return await run_here(connections, plan, flow=TaskIDs().next(), name=name)
     flow, flows, steps = TaskIDs().next(), connections.flows, plan.new_steps()
     deadline = asyncio.get_running_loop().time() + PATIENCE
     for first in range(0, len(steps), limits.FLOW_BATCH):
