@@ -334,6 +334,7 @@ class Client:
         stored twice nor refused as its own duplicate.
         """
         outcome = list(answers)
+        under_way: list[int] = []
         deadline = asyncio.get_running_loop().time() + self._timeout
         pause = 0.05
         try:
@@ -341,11 +342,14 @@ class Client:
                 while away := [i for i, answer in enumerate(outcome) if _mark(submissions[i], answer)]:
                     await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                     pause = min(pause * 2, 1.0)
+                    under_way = away
                     told = await self._store([submissions[i] for i in away])
+                    under_way = []
                     for i, answer in zip(away, told, strict=True):
                         outcome[i] = answer
         except TimeoutError:
-            pass
+            for i in under_way:  # the lane goes on with it, and it may arrive yet
+                submissions[i].repeated = True
         return [
             _in_doubt(item, answer) if item.repeated else answer
             for item, answer in zip(submissions, outcome, strict=True)

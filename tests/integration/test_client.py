@@ -446,6 +446,24 @@ async def test_a_refusal_leaves_the_outcome_open_when_an_earlier_answer_was_lost
     assert await redis.exists("asynq:{q}:t:a")
 
 
+async def test_a_request_that_is_under_way_when_time_runs_out_leaves_the_outcome_open(
+    proxy: Proxy, redis: Redis
+) -> None:
+    async with Client(proxy.url, timeout=2.0) as client:
+        await client.enqueue(Task("warm"), queue="q")
+        proxy.is_refusing = True
+        proxy.cut_all()
+        call = asyncio.ensure_future(client.enqueue(Task("t"), queue="q", task_id="a"))
+        await asyncio.wait([call], timeout=1.1)  # what is sent now has longer than the call
+        held = proxy.inject(Hold())
+        proxy.is_refusing = False
+        with pytest.raises(BrokerUnavailableError) as caught:
+            await call
+        assert caught.value.maybe_done == held.happened.is_set()
+        assert await redis.exists("asynq:{q}:t:a") == held.happened.is_set()
+        held.release.set()
+
+
 @pytest.mark.parametrize("task_id", [None, "mine"])
 async def test_a_task_that_has_failed_before_its_lost_answer_was_asked_for_again_is_ours(
     shaky: Client, proxy: Proxy, redis: Redis, task_id: str | None
