@@ -1,16 +1,17 @@
 -- Included by scripts that archive, after _unlock: forget what is too old or too much, with hashes and locks, a step
--- at a time, so a long archive never breaks the call (Q-10, Q-11).
+-- at a time, so a long archive never breaks the call (Q-10, Q-11). The oldest come first: both are its beginning.
 local function trim(archived, prefix, cutoff, capacity, step)
-  local function forget(ids)
-    for _, id in ipairs(ids) do
-      unlock(redis.call('HGET', prefix .. id, 'unique_key'), id)
-      redis.call('ZREM', archived, id)
-      redis.call('DEL', prefix .. id)
-    end
+  local too_old = redis.call('ZCOUNT', archived, '-inf', cutoff)
+  local too_much = redis.call('ZCARD', archived) - capacity
+  local count = math.min(math.max(too_old, too_much), step)
+  if count <= 0 then
+    return
   end
-  forget(redis.call('ZRANGEBYSCORE', archived, '-inf', cutoff, 'LIMIT', 0, step))
-  local surplus = math.min(redis.call('ZCARD', archived) - capacity, step)
-  if surplus > 0 then
-    forget(redis.call('ZRANGE', archived, 0, surplus - 1))
+  local keys = {}
+  for i, id in ipairs(redis.call('ZRANGE', archived, 0, count - 1)) do
+    keys[i] = prefix .. id
+    unlock(redis.call('HGET', keys[i], 'unique_key'), id)
   end
+  redis.call('ZREMRANGEBYRANK', archived, 0, count - 1)
+  redis.call('DEL', unpack(keys))
 end
