@@ -8,10 +8,17 @@ local function trim(archived, prefix, cutoff, capacity, step)
     return
   end
   local keys = {}
-  for i, id in ipairs(redis.call('ZRANGE', archived, 0, count - 1)) do
-    keys[i] = prefix .. id
-    unlock(redis.call('HGET', keys[i], 'unique_key'), id)
+  for _, id in ipairs(redis.call('ZRANGE', archived, 0, count - 1)) do
+    local lock = redis.pcall('HGET', prefix .. id, 'unique_key')
+    if type(lock) == 'table' then -- the key is no hash, and not ours to delete
+      redis.call('EXISTS', prefix .. id) -- if a Cluster is just moving it away, the call ends here
+    else
+      unlock(lock, id)
+      keys[#keys + 1] = prefix .. id
+    end
   end
   redis.call('ZREMRANGEBYRANK', archived, 0, count - 1)
-  redis.call('DEL', unpack(keys))
+  if #keys > 0 then
+    redis.call('DEL', unpack(keys))
+  end
 end
