@@ -24,7 +24,12 @@ from asynq_py.errors import AsynqError
 
 MASTER_NAME: Final = "themaster"
 PATIENCE: Final = 30.0
-LASTING: Final = ("--appendonly", "yes", "--appendfsync", "always")  # every write is on disk before it is answered
+LASTING: Final = (
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+)  # every write is on disk before it is answered
 
 
 def program() -> str | None:

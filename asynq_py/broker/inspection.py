@@ -202,16 +202,21 @@ class Inspection:
             place, lambda: self._taken(_ARCHIVE_ALL(keys, (*step, place.kind, *self._archive_bounds())))
         )
 
-    async def delete_all(self, place: Place) -> int:
+    async def delete_all(
+        self, place: Place, *, meanwhile: Callable[[], Awaitable[None]] | None = None
+    ) -> int:
         """Forget all tasks of a state, and free their unique locks. Returns how many.
 
-        Source: wire format 7.11; Q-36.
+        `meanwhile`: done after each step. Source: wire format 7.11; Q-36.
         """
         k = place.keys
         keys, step = [place.key, k.lease, k.groups], (*self._step(place), place.kind)
 
         async def delete_some() -> tuple[int, int]:
-            return await self._taken(_DELETE_ALL(keys, (*step, *await self._named_locks(place))))
+            taken = await self._taken(_DELETE_ALL(keys, (*step, *await self._named_locks(place))))
+            if meanwhile is not None:
+                await meanwhile()
+            return taken
 
         return await self._all(place, delete_some)
 
@@ -258,7 +263,8 @@ class Inspection:
 
     def _archive_bounds(self) -> tuple[Argument, ...]:
         now = int(self._clock.time())
-        return (now, now - limits.ARCHIVE_AGE, limits.ARCHIVE_SIZE, limits.TRIM_BATCH)
+        trimmed = 2 * limits.INSPECT_BATCH  # more than it adds, and no more: Redis waits
+        return (now, now - limits.ARCHIVE_AGE, limits.ARCHIVE_SIZE, trimmed)
 
     def _now_ns(self) -> int:
         return int(self._clock.time() * 1_000_000) * 1000

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -63,36 +64,41 @@ class Removal:
 
     async def _with_tasks(self, queue: str) -> Removed:
         k = QueueKeys(queue)
-        held = await self._lane.call("SET", k.paused, int(self._clock.time()), "NX", "EX", HOLD)
+        hold = Hold(self._lane, self._clock, k.paused)
+        await hold.take()
         answer = Removed.NOT_EMPTY
         try:
             for _ in range(ROUNDS):
                 if await self._lane.call("LLEN", k.active):
                     answer = Removed.ACTIVE
                 else:
-                    await self._empty(queue)
+                    await self._empty(queue, hold)
                     answer = await self.remove_queue(queue)
                 if answer is not Removed.NOT_EMPTY:
                     break
         finally:
-            if held and answer is not Removed.OK:
-                await self._lane.call("DEL", k.paused)
+            if answer is not Removed.OK:
+                await hold.give_back()
         return answer
 
-    async def _empty(self, queue: str) -> None:
+    async def _empty(self, queue: str, hold: Hold) -> None:
         for state in _KEPT:
-            await self._inspection.delete_all(Place(queue, state))
-        for group in await self._inspection.groups(queue):
-            await self._inspection.delete_all(Place(queue, TaskState.AGGREGATING, group))
+            await self._inspection.delete_all(Place(queue, state), meanwhile=hold.renew)
+        for groups in few_tasks_at_once(await self._inspection.groups(queue)):
+            places = [Place(queue, TaskState.AGGREGATING, group) for group in groups]
+            await asyncio.gather(
+                *(self._inspection.delete_all(place, meanwhile=hold.renew) for place in places)
+            )
         k = QueueKeys(queue)
         while sets := await self._lane.call("ZRANGE", k.aggregation_sets, 0, limits.GROUP_BATCH - 1):
-            await self._forget_sets(k, sets)
+            await self._forget_sets(k, sets, hold)
 
-    async def _forget_sets(self, k: QueueKeys, sets: Sequence[bytes]) -> None:
+    async def _forget_sets(self, k: QueueKeys, sets: Sequence[bytes], hold: Hold) -> None:
         """Forget sets that are being aggregated. The key of one is that of its group, and more."""
         for name in sets:
             part = name.decode("utf-8", "replace").removeprefix(k.group_prefix)
-            await self._inspection.delete_all(Place(k.queue, TaskState.AGGREGATING, part))
+            place = Place(k.queue, TaskState.AGGREGATING, part)
+            await self._inspection.delete_all(place, meanwhile=hold.renew)
             await self._lane.call("ZREM", k.aggregation_sets, name)
 
     def _counters(self, k: QueueKeys) -> list[str]:
@@ -101,3 +107,44 @@ class Removal:
         moments = [now - DAY * ago for ago in range(days)]
         daily = [name for at in moments for name in (k.processed_on(at), k.failed_on(at))]
         return [k.processed, k.failed, *daily]
+
+
+class Hold:
+    """A pause of a queue that ends by itself if we die, however long our work is. One of a user is kept."""
+
+    def __init__(self, lane: Sender, clock: Clock, key: str) -> None:
+        self._lane = lane
+        self._clock = clock
+        self._key = key
+        self._is_ours = False
+        self._renewed_at = 0.0
+
+    async def take(self) -> None:
+        self._renewed_at = self._clock.time()
+        taken = await self._lane.call("SET", self._key, int(self._renewed_at), "NX", "EX", HOLD)
+        self._is_ours = bool(taken)
+
+    async def renew(self) -> None:
+        """Renew it now and then."""
+        now = self._clock.time()
+        if self._is_ours and now - self._renewed_at > HOLD / 4:
+            self._renewed_at = now
+            await self._lane.call("EXPIRE", self._key, HOLD)
+
+    async def give_back(self) -> None:
+        if self._is_ours:
+            await self._lane.call("DEL", self._key)
+
+
+def few_tasks_at_once(groups: Mapping[str, int]) -> Iterator[list[str]]:
+    """Share out groups by their sizes: scripts that are sent together keep Redis from others as one would."""
+    some: list[str] = []
+    tasks = 0
+    for group, size in groups.items():
+        if some and tasks + size > limits.INSPECT_BATCH:
+            yield some
+            some, tasks = [], 0
+        some.append(group)
+        tasks += size
+    if some:
+        yield some

@@ -30,15 +30,17 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 @dataclass(frozen=True, slots=True)
 class Verb:
     """What is done to tasks. `states`: of which all can be taken at once; `all`: None: there is no such call.
-    `asks`: even about a single task.
+    `asks`: even about a single task. `needs_queue`: to find a task by its ID.
     """
 
     name: str
     past: str
+    help: str
     states: Sequence[str]
     one: One
     all: All | None
     asks: bool = False
+    needs_queue: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ def _chosen(
     state: str | None,
     group: str | None,
     kind: str | None,
-    only: str | None = None,
+    only: str | None,
 ) -> Chosen:
     """Raises: UsageError: it is not said which tasks are meant, or said twice."""
     if kind is not None and state is None:
@@ -216,89 +218,66 @@ def _chosen(
 
 
 CANCEL: Final = Verb(
-    "cancel", "asked to cancel", ("active",), lambda i, queue, task_id: i.cancel_processing(task_id), None
+    "cancel",
+    "asked to cancel",
+    "Ask the workers that run tasks to end them.\n\nNothing tells whether one does. IDs may be of any queue.",
+    ("active",),
+    lambda inspector, queue, task_id: inspector.cancel_processing(task_id),
+    None,
+    needs_queue=False,
 )
 RUN: Final = Verb(
-    "run", "made pending", ("scheduled", "retry", "archived", "aggregating"),
-    lambda i, queue, task_id: i.run_task(queue, task_id), states.run_all,
-)  # fmt: skip
+    "run",
+    "made pending",
+    "Make tasks pending, so that they run next.",
+    ("scheduled", "retry", "archived", "aggregating"),
+    lambda inspector, queue, task_id: inspector.run_task(queue, task_id),
+    states.run_all,
+)
 ARCHIVE: Final = Verb(
-    "archive", "archived", ("pending", "scheduled", "retry", "aggregating"),
-    lambda i, queue, task_id: i.archive_task(queue, task_id), states.archive_all,
-)  # fmt: skip
+    "archive",
+    "archived",
+    "Put tasks aside, so that they do not run.",
+    ("pending", "scheduled", "retry", "aggregating"),
+    lambda inspector, queue, task_id: inspector.archive_task(queue, task_id),
+    states.archive_all,
+)
 DELETE: Final = Verb(
-    "delete", "deleted", ("pending", "scheduled", "retry", "archived", "completed", "aggregating"),
-    lambda i, queue, task_id: i.delete_task(queue, task_id), states.delete_all, asks=True,
-)  # fmt: skip
+    "delete",
+    "deleted",
+    "Forget tasks. Also: remove, rm.",
+    ("pending", "scheduled", "retry", "archived", "completed", "aggregating"),
+    lambda inspector, queue, task_id: inspector.delete_task(queue, task_id),
+    states.delete_all,
+    asks=True,
+)
 
 
-@click.command(cls=Command)
-@_choosing(CANCEL.states)
-@click.pass_context
-def cancel(
-    context: click.Context,
-    ids: Sequence[str],
-    queue: str,
-    state: str | None,
-    kind: str | None,
-    yes: bool,
-    dry_run: bool,
-) -> None:
-    """Ask the workers that run tasks to end them.
+def _command(verb: Verb) -> click.Command:
+    """The command of a verb. Where all can only be of one state, `--type` alone means that state, too."""
+    only = verb.states[0] if len(verb.states) == 1 else None
 
-    Nothing tells whether one does. IDs may be of any queue.
-    """
-    queue = "" if ids else queue
-    chosen = _chosen(context, ids, queue, state, None, kind, only="active")
-    _perform(context, CANCEL, chosen, Consent(yes, dry_run))
+    @click.command(verb.name, cls=Command, help=verb.help)
+    @_choosing(verb.states)
+    @click.pass_context
+    def command(
+        context: click.Context,
+        ids: Sequence[str],
+        queue: str,
+        state: str | None,
+        kind: str | None,
+        yes: bool,
+        dry_run: bool,
+        group: str | None = None,
+    ) -> None:
+        named = "" if ids and not verb.needs_queue else queue
+        chosen = _chosen(context, ids, named, state, group, kind, only)
+        _perform(context, verb, chosen, Consent(yes, dry_run))
 
-
-@click.command(cls=Command)
-@_choosing(RUN.states)
-@click.pass_context
-def run(
-    context: click.Context,
-    ids: Sequence[str],
-    queue: str,
-    state: str | None,
-    group: str | None,
-    kind: str | None,
-    yes: bool,
-    dry_run: bool,
-) -> None:
-    """Make tasks pending, so that they run next."""
-    _perform(context, RUN, _chosen(context, ids, queue, state, group, kind), Consent(yes, dry_run))
+    return command
 
 
-@click.command(cls=Command)
-@_choosing(ARCHIVE.states)
-@click.pass_context
-def archive(
-    context: click.Context,
-    ids: Sequence[str],
-    queue: str,
-    state: str | None,
-    group: str | None,
-    kind: str | None,
-    yes: bool,
-    dry_run: bool,
-) -> None:
-    """Put tasks aside, so that they do not run."""
-    _perform(context, ARCHIVE, _chosen(context, ids, queue, state, group, kind), Consent(yes, dry_run))
-
-
-@click.command(cls=Command)
-@_choosing(DELETE.states)
-@click.pass_context
-def delete(
-    context: click.Context,
-    ids: Sequence[str],
-    queue: str,
-    state: str | None,
-    group: str | None,
-    kind: str | None,
-    yes: bool,
-    dry_run: bool,
-) -> None:
-    """Forget tasks. Also: remove, rm."""
-    _perform(context, DELETE, _chosen(context, ids, queue, state, group, kind), Consent(yes, dry_run))
+cancel = _command(CANCEL)
+run = _command(RUN)
+archive = _command(ARCHIVE)
+delete = _command(DELETE)

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from asynq_py.active_task import CancelReason
 from asynq_py.broker.broker import Broker
 from asynq_py.broker.groups import Groups, Rules
 from asynq_py.broker.lane import Sender
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.redis_clock import RedisClock
-from asynq_py.broker.registry import Registry
 from asynq_py.component import Component
 from asynq_py.connection import Connector
 from asynq_py.handler import AsyncHandler
 from asynq_py.server.aggregator import Aggregator
-from asynq_py.server.attempt import Attempt
 from asynq_py.server.config import ServerConfig
 from asynq_py.server.forwarder import Forwarder
 from asynq_py.server.healthcheck import HealthChecker
-from asynq_py.server.heartbeater import Heartbeater
+from asynq_py.server.heart import heart
 from asynq_py.server.inflight import InFlight
 from asynq_py.server.janitor import Janitor
 from asynq_py.server.lease_watch import LeaseWatch
 from asynq_py.server.notifier import Notifier
 from asynq_py.server.outage import Outage
-from asynq_py.server.own_loop import Outside, OwnLoop
 from asynq_py.server.processor import Processor
 from asynq_py.server.recoverer import Recoverer
 from asynq_py.server.slots import Slots
 from asynq_py.server.subscriber import Subscriber
 from asynq_py.server.syncer import Syncer
 from asynq_py.server.threads import Threads
-from asynq_py.server.watchdog import Watchdog
 from asynq_py.wire import limits
 
 
@@ -44,7 +38,7 @@ class Parts:
     """What a server runs, by the order in which it ends: `inner` first, `outer` last.
 
     Four lanes, so that no traffic waits behind another's: fetching, outcomes, the rest, and leases. The last
-    one lives in a thread, with the parts that use it.
+    one lives in a thread, with the parts that use it (`heart`).
     """
 
     processor: Processor
@@ -100,24 +94,8 @@ def assemble(
         notifier=notifier,
         outage=outage,
     )
-    inner: list[Component] = [
-        notifier,
-        Forwarder(upkeep, clock, outage, queues, interval=config.forward_interval),
-        Recoverer(
-            upkeep,
-            clock,
-            outage,
-            queues,
-            interval=config.recover_interval,
-            skew=min(limits.LEASE_SKEW, config.lease / 2),
-            beat=config.heartbeat,
-            set_clock=partial(clock.set_once, rest),
-        ),
-        Janitor(upkeep, outage, queues, interval=config.janitor_interval, batch=config.janitor_batch_size),
-    ]
-    if config.health_check is not None:
-        inner.append(HealthChecker(upkeep, config.health_check, interval=config.health_check_interval))
-
+    set_clock = partial(clock.set_once, rest)
+    inner = [notifier, *_periodic(upkeep, config, outage, set_clock=set_clock)]
     if config.group_aggregator is not None:
         rules = Rules(config.group_grace_period, config.group_max_delay, config.group_max_size or 0)
         inner.append(
@@ -128,29 +106,30 @@ def assemble(
                 threads=threads,
             )
         )
-
-    @asynccontextmanager
-    async def heart(outside: Outside) -> AsyncGenerator[Sequence[Component]]:
-        def lost(attempt: Attempt) -> None:
-            outside.loop.call_soon_threadsafe(attempt.cancel, CancelReason.LEASE_LOST)
-
-        leases = open_lane(connector, role="leases")
-        watchdog = Watchdog(outside, inflight)
-        heartbeater = Heartbeater(
-            *(Broker(leases, clock), Registry(leases), config, inflight, outage),
-            status=status,
-            watchdog=watchdog,
-            lost=lost,
-            set_clock=partial(clock.set, leases),
-        )
-        try:
-            yield watchdog, heartbeater
-        finally:
-            await leases.aclose()
-
     outer = (
-        OwnLoop(heart, name="asynq-py heart"),
+        heart(connector, config, clock=clock, inflight=inflight, outage=outage, status=status),
         LeaseWatch(inflight, clock),
         Subscriber(connector, inflight),
     )
     return Parts(processor, inner, syncer, outer, upkeep, outage, lanes, threads, slots, clock, inflight)
+
+
+def _periodic(
+    upkeep: Broker, config: ServerConfig, outage: Outage, *, set_clock: Callable[[], Awaitable[None]]
+) -> Sequence[Component]:
+    """What looks at the queues again and again, and at Redis if somebody asked for that."""
+    clock, queues = config.clock, tuple(config.queues)
+    every: list[Component] = [
+        Forwarder(upkeep, clock, outage, queues, interval=config.forward_interval),
+        Recoverer(
+            *(upkeep, clock, outage, queues),
+            interval=config.recover_interval,
+            skew=min(limits.LEASE_SKEW, config.lease / 2),
+            beat=config.heartbeat,
+            set_clock=set_clock,
+        ),
+        Janitor(upkeep, outage, queues, interval=config.janitor_interval, batch=config.janitor_batch_size),
+    ]
+    if config.health_check is not None:
+        every.append(HealthChecker(upkeep, config.health_check, interval=config.health_check_interval))
+    return every

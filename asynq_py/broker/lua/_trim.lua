@@ -1,22 +1,24 @@
 -- Included by scripts that archive, after _unlock: forget what is too old or too much, with hashes and locks, a step
--- at a time, so a long archive never breaks the call (Q-10, Q-11).
+-- at a time, so a long archive never breaks the call (Q-10, Q-11). The oldest come first: both are its beginning.
 local function trim(archived, prefix, cutoff, capacity, step)
-  local function forget(ids)
-    for _, id in ipairs(ids) do
-      local lock = redis.pcall('HGET', prefix .. id, 'unique_key')
-      if type(lock) == 'table' then
-        redis.call('EXISTS', prefix .. id) -- if a Cluster is just moving it away, the call ends here
-      end
-      redis.call('ZREM', archived, id)
-      if type(lock) ~= 'table' then -- else the key is no hash, and not ours to delete
-        unlock(lock, id)
-        redis.call('DEL', prefix .. id)
-      end
+  local too_old = redis.call('ZCOUNT', archived, '-inf', cutoff)
+  local too_much = redis.call('ZCARD', archived) - capacity
+  local count = math.min(math.max(too_old, too_much), step)
+  if count <= 0 then
+    return
+  end
+  local keys = {}
+  for _, id in ipairs(redis.call('ZRANGE', archived, 0, count - 1)) do
+    local lock = redis.pcall('HGET', prefix .. id, 'unique_key')
+    if type(lock) == 'table' then -- the key is no hash, and not ours to delete
+      redis.call('EXISTS', prefix .. id) -- if a Cluster is just moving it away, the call ends here
+    else
+      unlock(lock, id)
+      keys[#keys + 1] = prefix .. id
     end
   end
-  forget(redis.call('ZRANGEBYSCORE', archived, '-inf', cutoff, 'LIMIT', 0, step))
-  local surplus = math.min(redis.call('ZCARD', archived) - capacity, step)
-  if surplus > 0 then
-    forget(redis.call('ZRANGE', archived, 0, surplus - 1))
+  redis.call('ZREMRANGEBYRANK', archived, 0, count - 1)
+  if #keys > 0 then
+    redis.call('DEL', unpack(keys))
   end
 end

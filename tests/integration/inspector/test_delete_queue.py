@@ -1,8 +1,15 @@
+from collections.abc import AsyncGenerator
+
 import pytest
 from redis.asyncio import Redis
 
 from asynq_py import Inspector, QueueNotEmptyError, QueueNotFoundError
+from asynq_py.broker.lane import Sender
+from asynq_py.broker.lanes import open_lane
+from asynq_py.broker.removal import HOLD, Hold, few_tasks_at_once
+from asynq_py.connection import Connector
 from asynq_py.wire import limits
+from tests.clock import ManualClock
 from tests.state import NOW, Hash, State, dump, kept, lease, seed, state
 
 LOCKS = {f"asynq:{{q}}:unique:t:{task_id}": task_id for task_id in "abcdefg"}
@@ -33,6 +40,15 @@ TASKS = [
     state(groups={"g": [kept("a", NOW)]}),
     BEING_AGGREGATED,
 ]
+
+
+@pytest.fixture
+async def lane(redis_url: str) -> AsyncGenerator[Sender]:
+    connector = Connector(redis_url)
+    lane = open_lane(connector, role="test")
+    yield lane
+    await lane.aclose()
+    await connector.aclose()
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -99,3 +115,39 @@ async def test_a_pause_of_the_user_stays_when_a_queue_cannot_be_deleted(
 async def test_a_queue_that_is_not_there_is_told(inspector: Inspector) -> None:
     with pytest.raises(QueueNotFoundError):
         await inspector.delete_queue("q", force=True)
+
+
+def test_groups_are_emptied_together_as_long_as_their_tasks_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "INSPECT_BATCH", 5)
+    sizes = {"a": 2, "b": 3, "empty": 0, "c": 1, "large": 900, "d": 0, "e": 4}
+    assert list(few_tasks_at_once(sizes)) == [["a", "b", "empty"], ["c"], ["large"], ["d", "e"]]
+    assert list(few_tasks_at_once({})) == []
+
+
+async def test_a_removal_that_takes_long_keeps_workers_away_all_the_time(
+    redis: Redis, lane: Sender, clock: ManualClock
+) -> None:
+    hold = Hold(lane, clock, "asynq:{q}:paused")
+    await hold.take()
+    await redis.expire("asynq:{q}:paused", 5)
+
+    await hold.renew()
+    assert await redis.ttl("asynq:{q}:paused") <= 5
+    clock.advance(HOLD / 2)
+    await hold.renew()
+    assert await redis.ttl("asynq:{q}:paused") > 5
+
+    await hold.give_back()
+    assert await dump(redis) == {}
+
+
+async def test_a_removal_lets_a_pause_of_the_user_last(
+    redis: Redis, lane: Sender, clock: ManualClock
+) -> None:
+    await redis.set("asynq:{q}:paused", 1)
+    hold = Hold(lane, clock, "asynq:{q}:paused")
+    await hold.take()
+    clock.advance(HOLD)
+    await hold.renew()
+    await hold.give_back()
+    assert await redis.ttl("asynq:{q}:paused") == -1

@@ -74,7 +74,9 @@ def flows() -> None:
 
 async def ends() -> None:
     flow = chain(fetch.step("a"), resize.step())
-    handle = await flow.on_failure(alert.step()).on_archive(alert.step("#dev")).on_success(resize.step()).enqueue()
+    handle = (
+        await flow.on_failure(alert.step()).on_archive(alert.step("#dev")).on_success(resize.step()).enqueue()
+    )
     assert_type(handle, FlowHandle[Image])
     assert_type(await handle.result(timeout=10), Image)
     assert_type(await app.enqueue(flow, name="nightly", on_error="cancel"), FlowHandle[Image])
