@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from asynq_py.middleware import Middleware
     from asynq_py.mux import ServeMux
     from asynq_py.options import TaskOptions
+    from asynq_py.progress import Progress
     from asynq_py.ratelimit.concurrency_limit import ConcurrencyLimit, Hold
     from asynq_py.ratelimit.rate_limit import RateLimit
     from asynq_py.retry import default_retry_delay
@@ -126,6 +127,7 @@ __all__ = [
     "PeriodicTaskFile",
     "PeriodicTaskFileError",
     "PeriodicTaskManager",
+    "Progress",
     "QueueInfo",
     "QueueNotEmptyError",
     "QueueNotFoundError",
@@ -200,6 +202,7 @@ _MODULES: Final = {
     "middleware": "Middleware",
     "mux": "ServeMux",
     "options": "TaskOptions",
+    "progress": "Progress",
     "ratelimit.concurrency_limit": "ConcurrencyLimit Hold",
     "ratelimit.rate_limit": "RateLimit",
     "retry": "default_retry_delay",

@@ -44,6 +44,8 @@ class TryOfTask(Protocol):
 
     def begin_closing(self) -> None: ...
 
+    def report(self, done: float, total: float | None, note: str | None) -> None: ...
+
     async def write_result(self, data: bytes) -> None: ...
 
     async def run_in_thread(self, function: Callable[[ActiveTask], T], task: ActiveTask) -> T: ...
@@ -145,6 +147,17 @@ class ActiveTask:
         if not isinstance(data, bytes):
             raise InvalidOptionError("result", type(data), "bytes")
         await self._try.write_result(data)
+
+    def progress(self, done: float, total: float | None = None, note: str | None = None) -> None:
+        """Say how far the task has come: `done` of `total`, in whatever you count, and perhaps a few words.
+
+        From plain functions, too, and as often as you like: the first report is written, the last one, and
+        between them one every half second. It is told by `TaskInfo.progress`, until another try begins. When
+        Redis is away, or the task is not ours any more, it is not written, and nothing is raised.
+
+        Raises: InvalidOptionError: no such numbers.
+        """
+        self._try.report(done, total, note)
 
     async def run_in_thread(self, function: Callable[[ActiveTask], T]) -> T:
         """Call a plain function with this task in a worker thread of the server, and wait for it to end.

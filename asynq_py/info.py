@@ -9,6 +9,7 @@ from datetime import date, datetime
 from asynq_py import option_text
 from asynq_py.clock import instant
 from asynq_py.options import TaskOptions
+from asynq_py.progress import Progress
 from asynq_py.wire import messages
 from asynq_py.wire.messages import TaskMessage
 from asynq_py.wire.state import FlowState, StepState, TaskState
@@ -20,6 +21,7 @@ class TaskInfo:
 
     None stands for "none" or "not yet". `timeout` and `retention` are seconds. `is_orphaned`: it was taken,
     but its lease has ended, so its worker is lost and another will take it; only lists of an Inspector tell.
+    `progress`: as its handler last reported it, if it did; lists do not tell.
     """
 
     id: str
@@ -40,6 +42,7 @@ class TaskInfo:
     completed_at: datetime | None
     result: bytes | None = field(repr=False)
     is_orphaned: bool = False
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +243,7 @@ def task_info(
     next_process_at: float | None,
     result: bytes | None = None,
     is_orphaned: bool = False,
+    progress: Progress | None = None,
 ) -> TaskInfo:
     """Make a snapshot. `next_process_at`: Unix seconds."""
     return TaskInfo(
@@ -261,6 +265,7 @@ def task_info(
         completed_at=_instant(message.completed_at) if state is TaskState.COMPLETED else None,  # Q-17
         result=result,
         is_orphaned=is_orphaned,
+        progress=progress,
     )
 
 

@@ -43,6 +43,7 @@ from asynq_py.info import (
     task_info,
 )
 from asynq_py.options import check_name
+from asynq_py.progress import read
 from asynq_py.task import Task
 from asynq_py.wire import limits, messages
 from asynq_py.wire.keys import QueueKeys
@@ -227,7 +228,12 @@ class Inspector:
         except ValueError as error:
             raise MessageDecodeError(f"task {task_id!r} in queue {queue!r}: its state is none") from error
         next_at = self._clock.time() if state is TaskState.PENDING else stored.score
-        return task_info(message, state=state, next_process_at=next_at, result=stored.result)
+        # left over from a try in Python, where one in Go has succeeded that says nothing
+        of_try = message.retried if state is TaskState.COMPLETED else None
+        progress = read(stored.progress, retried=of_try)
+        return task_info(
+            message, state=state, next_process_at=next_at, result=stored.result, progress=progress
+        )
 
     async def run_task(self, queue: str, task_id: str) -> None:
         """Make a task pending that waits for something or is kept: it joins the end of its queue.

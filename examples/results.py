@@ -14,7 +14,7 @@ mux = ServeMux()
 @mux.handler("text:count")
 async def count(task: ActiveTask) -> None:
     words = task.json()["text"].split()
-    # Bytes, so any format will do. A later call replaces an earlier one: good for progress, too.
+    # Bytes, so any format will do. A later call replaces an earlier one.
     await task.write_result(json.dumps({"words": len(words)}).encode())
 
 

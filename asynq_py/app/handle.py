@@ -10,6 +10,7 @@ from asynq_py.app.signature import Signature
 from asynq_py.errors import InvalidOptionError, QueueNotFoundError, TaskFailedError, TaskNotFoundError
 from asynq_py.info import TaskInfo
 from asynq_py.options import Duration, check_seconds
+from asynq_py.progress import Progress
 from asynq_py.wire.state import TaskState
 
 R_co = TypeVar("R_co", covariant=True)
@@ -70,6 +71,10 @@ class TaskHandle(Generic[R_co]):
             return await self._connections.inspector.task_info(self.queue, self.id)
         except QueueNotFoundError:  # nothing was ever put into it
             raise TaskNotFoundError(self.queue, self.id) from None
+
+    async def progress(self) -> Progress | None:
+        """Say how far the task has come, as its function last reported it by `current_task().progress(…)`."""
+        return (await self.info()).progress
 
     async def status(self) -> TaskState:
         """Say where the task stands."""

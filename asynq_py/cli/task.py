@@ -171,6 +171,7 @@ def _details(info: asynq_py.TaskInfo, now: datetime) -> Facts:
         ("queue", info.queue),
         ("type", info.type),
         ("state", info.state),
+        ("progress", None if info.progress is None else f"{info.progress}, {when(info.progress.at, now)}"),
         ("payload", content(info.payload)),
         *((f"header {name}", value) for name, value in info.headers.items()),
         ("retried", f"{info.retried} of {info.max_retry}"),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from asynq_py import progress
 from asynq_py.active_task import ActiveTask, CancelReason, set_current_task
 from asynq_py.broker.broker import Broker, Owned
 from asynq_py.clock import Clock, instant
@@ -18,6 +19,7 @@ from asynq_py.handler import AsyncHandler
 from asynq_py.server import attempt_log, callbacks, outcome
 from asynq_py.server.config import ServerConfig
 from asynq_py.server.outcome import Outcome
+from asynq_py.server.reporter import Reporter
 from asynq_py.server.threads import Threads
 from asynq_py.wire import limits
 from asynq_py.wire.messages import TaskMessage
@@ -61,9 +63,9 @@ class Attempt:
     """
 
     __slots__ = (
-        "_again", "_around", "_cancelled_for", "_ended", "_has_begun", "_timer", "cancel_reason", "crashes",
-        "deadline", "has_left_thread", "id", "key", "message", "owned", "pending_since", "queue",
-        "started_at", "taken_at", "task", "valid_until",
+        "_again", "_around", "_cancelled_for", "_ended", "_has_begun", "_reporter", "_timer",
+        "cancel_reason", "crashes", "deadline", "has_left_thread", "id", "key", "message", "owned",
+        "pending_since", "queue", "started_at", "taken_at", "task", "valid_until",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +84,7 @@ class Attempt:
         self._cancelled_for = 0.0  # by waits between deliveries, so a blocked loop makes nobody stuck
         self._timer: asyncio.TimerHandle | None = None
         self._has_begun = False
+        self._reporter: Reporter | None = None
         self._ended = False
         self.message = message
         self.id = message.id
@@ -137,6 +140,19 @@ class Attempt:
                 self._cancelled_for -= left
             self._wait_for_end()
 
+    def report(self, done: float, total: float | None, note: str | None) -> None:
+        """Write how far it has come, now or soon. From any thread. When it has ended, nothing is written."""
+        task, retried = self.task, self.message.retried
+        data = progress.report(done, total, note, at=self._around.clock.time(), retried=retried)
+        if task is None or self._ended:
+            return
+        if self._reporter is None:
+            self._reporter = Reporter(self._write_progress, self._around.clock, task.get_loop())
+        self._reporter.report(data)
+
+    async def _write_progress(self, data: bytes) -> bool:
+        return await self._around.broker.write_progress(self.queue, self.id, self.owned.token, data)
+
     async def write_result(self, data: bytes) -> None:
         if not await self._around.broker.write_result(self.queue, self.id, self.owned.token, data):
             raise LeaseExpiredError(self.queue, self.id)
@@ -169,6 +185,8 @@ class Attempt:
         bug: Exception | None = None
         try:
             error = await self._try(active)
+            if self._reporter is not None:
+                await self._reporter.close()
             if error is None and self.cancel_reason is None:
                 ended = self._success(active)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from redis.asyncio import Redis
 
 from asynq_py import Client, Server, Task
 from tests.cli.program import Program
@@ -95,12 +96,25 @@ async def test_inspect_tells_every_field(run: Program, client: Client) -> None:
         "result": None,
         "result_base64": None,
         "is_orphaned": False,
+        "progress": None,
     }
     told = [line.split(maxsplit=1) for line in shown[1:]]
     assert ["retried", "0 of 3"] in [[name, value.strip()] for name, value in told]
     assert [name for name, _ in told] == [
         "queue", "type", "state", "payload", "header", "retried", "timeout", "deadline", "next", "kept",
     ]  # fmt: skip
+
+
+async def test_inspect_tells_how_far_a_task_has_come(run: Program, client: Client, redis: Redis) -> None:
+    await client.enqueue(Task("t"), task_id="a")
+    report = '{"done":3,"total":12,"note":"page 3","at":1767323045,"retried":0}'
+    await redis.hset("asynq:{default}:t:a", "progress", f"7:{report}")
+
+    (task,) = (await run("task", "inspect", "a", "--json")).json["tasks"]
+    shown = (await run("task", "inspect", "a")).lines
+
+    assert task["progress"] == {"done": 3, "total": 12, "note": "page 3", "at": "2026-01-02T03:04:05Z"}
+    assert any(line.split()[:5] == ["progress", "3", "of", "12", "(25%),"] for line in shown)
 
 
 async def test_inspect_tells_what_it_finds_and_complains_of_the_rest(run: Program, filled: Server) -> None:

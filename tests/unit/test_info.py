@@ -49,6 +49,7 @@ def test_a_snapshot_has_aware_datetimes_and_seconds() -> None:
         "completed_at": None,  # told only while the task is completed
         "result": b"r",
         "is_orphaned": False,
+        "progress": None,
     }
 
 

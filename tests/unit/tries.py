@@ -22,7 +22,11 @@ class Try:
     def __init__(self) -> None:
         self.results: list[bytes] = []
         self.in_threads = 0
+        self.reports: list[tuple[float, float | None, str | None]] = []
         self.is_closing = False
+
+    def report(self, done: float, total: float | None, note: str | None) -> None:
+        self.reports.append((done, total, note))
 
     def begin_closing(self) -> None:
         self.is_closing = True
