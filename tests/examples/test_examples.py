@@ -137,6 +137,16 @@ def test_sqlalchemy_outbox(redis_url: str) -> None:
     ]
 
 
+def test_sentry_errors(redis_url: str) -> None:
+    lines = run("sentry_errors.py", redis_url)
+    assert lines[:3] == [
+        "transaction: charge, internal_error",
+        "event: ConnectionError in charge, try 2",
+        "transaction: charge, internal_error",
+    ]
+    assert lines[3:] == ["ConnectionError: the bank is away"]
+
+
 def test_retries_and_errors(redis_url: str) -> None:
     lines = run("retries_and_errors.py", redis_url)
     tries = [line for line in lines if ", try " in line]
