@@ -36,9 +36,10 @@ from asynq_py.server.config import ServerOptions
 from asynq_py.server.server import Server
 from asynq_py.task import Task
 from asynq_py.testing.rehearsal import Rehearsal
-from asynq_py.workflows.flow import Flow, OnError
+from asynq_py.workflows.flow import Flow
 from asynq_py.workflows.handle import FlowHandle
 from asynq_py.workflows.keeper import keeper_of
+from asynq_py.workflows.start import OnError
 
 B = TypeVar("B")
 
@@ -188,6 +189,7 @@ class App(Router):
         flow: Flow[object, B],
         *,
         name: str | None = None,
+        flow_id: str | None = None,
         on_error: OnError = "finish",
         retention: Duration | None = None,
     ) -> FlowHandle[B]:
@@ -196,7 +198,7 @@ class App(Router):
         Raises: as Flow.enqueue.
         """
         return await flow.enqueue_through(
-            self._outlet.here(), name=name, on_error=on_error, retention=retention
+            self._outlet.here(), name=name, flow_id=flow_id, on_error=on_error, retention=retention
         )
 
     def flow(self, flow_id: str) -> FlowHandle[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from asynq_py.app.connections import Connections
 from asynq_py.app.signature import Signature
@@ -12,7 +12,7 @@ from asynq_py.options import Duration
 from asynq_py.task import Task
 from asynq_py.workflows.handle import FlowHandle
 from asynq_py.workflows.plan import Call, Chain, FollowUps, Gather, Node, Plan
-from asynq_py.workflows.start import start
+from asynq_py.workflows.start import Manner, OnError, start
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -23,10 +23,6 @@ F = TypeVar("F")
 G = TypeVar("G")
 A_contra = TypeVar("A_contra", contravariant=True)
 R_co = TypeVar("R_co", covariant=True)
-
-OnError: TypeAlias = Literal["finish", "cancel"]
-
-ON_ERROR: Final = ("finish", "cancel")
 
 
 class Flow(Generic[A_contra, R_co]):
@@ -61,14 +57,17 @@ class Flow(Generic[A_contra, R_co]):
         self: Flow[object, B],
         *,
         name: str | None = None,
+        flow_id: str | None = None,
         on_error: OnError = "finish",
         retention: Duration | None = None,
     ) -> FlowHandle[B]:
         """Store the flow, and let it begin. When this returns, Redis has it.
 
-        `name`: for people. `on_error`: what becomes of steps that are enqueued when another fails for good:
-        "finish": they run; "cancel": they are cancelled. Those that are not enqueued never are, in either
-        case. `retention`: how long the flow is kept after its end, a day if not said.
+        `name`: for people. `flow_id`: if a flow of this ID is there already, that is the one, and nothing is
+        stored: so a handler which is tried again enqueues a flow once. `on_error`: what becomes of steps that
+        are enqueued when another fails for good: "finish": they run; "cancel": they are cancelled. Those that
+        are not enqueued never are, in either case. `retention`: how long the flow is kept after its end, a
+        day if not said.
 
         It goes out through the app of its first typed task; `App.enqueue` is for flows that have none.
 
@@ -79,22 +78,22 @@ class Flow(Generic[A_contra, R_co]):
         connect = next((call.connect for call in plan.calls() if call.connect is not None), None)
         if connect is None:
             raise AsynqError("no step of this flow belongs to an app: `app.enqueue(flow)`")
-        return await self.enqueue_through(connect(), name=name, on_error=on_error, retention=retention)
+        return await self.enqueue_through(
+            connect(), name=name, flow_id=flow_id, on_error=on_error, retention=retention
+        )
 
     async def enqueue_through(
         self: Flow[object, B],
         connections: Connections,
         *,
         name: str | None = None,
+        flow_id: str | None = None,
         on_error: OnError = "finish",
         retention: Duration | None = None,
     ) -> FlowHandle[B]:
         """For the app. See `enqueue`."""
-        if on_error not in ON_ERROR:
-            raise InvalidOptionError("on_error", on_error, '"finish" or "cancel"')
-        return await start(
-            connections, self.plan(), name=name or self._node.name, on_error=on_error, retention=retention
-        )
+        manner = Manner.of(name or self._node.name, flow_id, on_error, retention)
+        return await start(connections, self.plan(), manner)
 
     def plan(self) -> Plan:
         """Number the steps. Raises: InvalidOptionError: it cannot be enqueued."""

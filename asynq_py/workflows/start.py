@@ -6,11 +6,12 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from asynq_py.app.connections import Connections
-from asynq_py.errors import BrokerUnavailableError
-from asynq_py.options import Duration, check_name, check_seconds
+from asynq_py.errors import BrokerUnavailableError, InvalidOptionError
+from asynq_py.options import Duration, check_name, check_queue, check_seconds
 from asynq_py.outage import Backoff
 from asynq_py.task_ids import TaskIDs
 from asynq_py.wire import limits
@@ -22,25 +23,50 @@ from asynq_py.workflows.plan import Plan
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+OnError: TypeAlias = Literal["finish", "cancel"]
+
+LONGEST_ID: Final = 200  # characters; IDs of tasks begin with it
 PATIENCE: Final = 5.0  # seconds for a Redis that is away, as a client has
 
 
-async def start(
-    connections: Connections, plan: Plan, *, name: str, on_error: str, retention: Duration | None
-) -> FlowHandle[Any]:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a flow is enqueued. `kept`: seconds after its end. `flow_id`: None: any."""
+
+    name: str
+    flow_id: str | None
+    on_error: OnError
+    kept: int
+
+    @classmethod
+    def of(cls, name: str, flow_id: str | None, on_error: OnError, retention: Duration | None) -> Manner:
+        """Check what a caller gave. Raises: InvalidOptionError."""
+        if flow_id is not None and (len(check_queue("flow_id", flow_id)) > LONGEST_ID):
+            raise InvalidOptionError("flow_id", flow_id, f"at most {LONGEST_ID} characters")
+        if on_error not in get_args(OnError):
+            raise InvalidOptionError("on_error", on_error, " or ".join(map(repr, get_args(OnError))))
+        kept = (
+            limits.FLOW_KEPT
+            if retention is None
+            else math.ceil(check_seconds("retention", retention, least=1.0))
+        )
+        return cls(check_name("name", name), flow_id, on_error, kept)
+
+
+async def start(connections: Connections, plan: Plan, manner: Manner) -> FlowHandle[Any]:
     """Raises: InvalidOptionError: nothing was sent. BrokerUnavailableError."""
-    kept = (
-        limits.FLOW_KEPT if retention is None else math.ceil(check_seconds("retention", retention, least=1.0))
-    )
-    fields = {"name": check_name("name", name), "on_error": on_error, "keep": kept, **plan.head()}
+    flow = manner.flow_id or TaskIDs().next()
     if connections.is_eager:
-        return await run_here(connections, plan, flow=TaskIDs().next(), name=name)
-    flow, flows, steps = TaskIDs().next(), connections.flows, plan.new_steps()
+        return await run_here(connections, plan, flow=flow, name=manner.name)
+    head = {"name": manner.name, "on_error": manner.on_error, "keep": manner.kept, **plan.head()}
+    flows, steps = connections.flows, plan.new_steps()
     deadline = asyncio.get_running_loop().time() + PATIENCE
     for first in range(0, len(steps), limits.FLOW_BATCH):
         batch = steps[first : first + limits.FLOW_BATCH]
-        await _persistently(lambda batch=batch: flows.add(flow, batch), deadline)  # type: ignore[misc]
-    await _persistently(lambda: flows.begin(flow, fields), deadline)
+        if not await _persistently(lambda batch=batch: flows.add(flow, batch), deadline):  # type: ignore[misc]
+            break  # it has begun before
+    else:
+        await _persistently(lambda: flows.begin(flow, head), deadline)
     try:
         await advance(connections, flow)
     except BrokerUnavailableError as error:  # it has begun: a server that looks after flows goes on

@@ -763,6 +763,38 @@ async def test_a_large_flow_joins_once(app: App, serve: Serve) -> None:
     assert joined == [300]
 
 
+async def test_a_flow_of_the_same_id_is_enqueued_once(app: App, serve: Serve, redis: Any) -> None:
+    runs: list[int] = []
+
+    @app.task
+    async def one(n: int) -> int:
+        runs.append(n)
+        return n
+
+    first = await one.step(1).enqueue(flow_id="nightly: 2026-01-02")
+    again = await gather(one.step(7), one.step(8)).enqueue(flow_id="nightly: 2026-01-02")
+    async with serve():
+        assert (await first.result(timeout=20), again.id) == (1, first.id)
+        assert await app.flow(again.id).result(timeout=20) == 1
+    assert runs == [1]
+    for bad in ("", "a{b}", "x" * 201):
+        with pytest.raises(InvalidOptionError, match="flow_id="):
+            await one.step(1).enqueue(flow_id=bad)
+
+
+async def test_a_flow_whose_maker_was_lost_is_made_by_the_next_try(app: App, serve: Serve) -> None:
+    @app.task
+    async def one(n: int) -> int:
+        return n
+
+    many = gather(*(one.step(n) for n in range(150)))
+    # so far the maker came
+    assert await _flows(app).add("f", many.plan().new_steps()[:100])
+    handle = await many.enqueue(flow_id="f")
+    async with serve():
+        assert await handle.result(timeout=40) == list(range(150))
+
+
 # -- what is left -------------------------------------------------------------------------------------------
 
 
