@@ -2,6 +2,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -49,6 +50,10 @@ async def shaky(proxy: Proxy, clock: ManualClock) -> AsyncGenerator[Client]:
     async with Client(proxy.url, clock=clock, timeout=10) as client:
         await client.enqueue(Task("t"), queue="warm", task_id="up")
         yield client
+
+
+async def is_left(proxy: Proxy) -> bool:
+    return proxy.connected == 0
 
 
 @pytest.fixture
@@ -453,6 +458,7 @@ async def test_a_request_that_is_under_way_when_time_runs_out_leaves_the_outcome
         await client.enqueue(Task("warm"), queue="q")
         proxy.is_refusing = True
         proxy.cut_all()
+        await eventually(partial(is_left, proxy))  # else the first request would be lost on its way
         call = asyncio.ensure_future(client.enqueue(Task("t"), queue="q", task_id="a"))
         await asyncio.wait([call], timeout=1.1)  # what is sent now has longer than the call
         held = proxy.inject(Hold())
