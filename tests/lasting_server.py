@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
+from collections.abc import Generator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -52,6 +54,16 @@ class LastingServer:
             self._process.kill()
             self._process.wait(10)
             self._process = None
+
+    @contextlib.contextmanager
+    def frozen(self) -> Generator[None]:
+        """It stands still, with its connections open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         return self

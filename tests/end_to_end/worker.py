@@ -9,6 +9,7 @@ says what it does, its payload is its argument.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import sys
@@ -53,6 +54,14 @@ def build(ledger: int) -> ServeMux:
         note("started", task)
         while not os.path.exists(task.payload + b".%d" % task.crashes):
             time.sleep(0.02)  # noqa: ASYNC251 - this is what it is for
+        note("ended", task)
+
+    @mux.handler("hold the interpreter")
+    async def hold_the_interpreter(task: ActiveTask) -> None:
+        """Let no thread run for as many seconds as the file says that is named like the payload."""
+        note("started", task)
+        seconds = int(Path(task.payload.decode()).read_text())
+        ctypes.PyDLL(None).sleep(seconds)
         note("ended", task)
 
     @mux.handler("defy")

@@ -1,6 +1,6 @@
 """What tests of faults share with those of the parts."""
 
+from tests.end_to_end.conftest import workers
 from tests.integration.conftest import proxy
-from tests.integration.server.conftest import login_with
 
-__all__ = ["login_with", "proxy"]
+__all__ = ["proxy", "workers"]

@@ -72,7 +72,7 @@ async def test_servers_whose_clocks_differ_by_an_hour_leave_each_other_their_tas
     await client.enqueue_many([Task("t", task_id=task_id) for task_id in "abc"])
     async with (
         Server(redis_url, handler, **QUICK),
-        Server(redis_url, handler, **QUICK, clock=WrongClock(ahead)),
+        Server(redis_url, handler, **QUICK).replace(clock=WrongClock(ahead)),
         Server(redis_url, handler, **QUICK),
     ):
         await eventually(lambda: books(redis), lambda seen: len(seen.active) == 3)
