@@ -5,7 +5,7 @@ Needs SQLAlchemy 2, the extra `sqlalchemy`.
 
 from __future__ import annotations
 
-from typing import Final, Unpack, cast
+from typing import Final, Unpack
 from weakref import WeakSet
 
 from asynq_py import (
@@ -105,7 +105,7 @@ class EnqueueOnCommit:
         if isinstance(self._client, SyncClient):
             return self._client.enqueue_many(tasks)
         client = self._client.client if isinstance(self._client, App) else self._client
-        return cast("list[TaskInfo | EnqueueError]", await_only(client.enqueue_many(tasks)))
+        return await_only(client.enqueue_many(tasks))
 
 
 def _outer(transaction: SessionTransaction) -> SessionTransaction:
