@@ -1,9 +1,8 @@
 -- Included by scripts that archive, after _unlock: forget what is too old or too much, with hashes and locks, a step
 -- at a time, so a long archive never breaks the call (Q-10, Q-11). The oldest come first: both are its beginning.
 local function trim(archived, prefix, cutoff, capacity, step)
-  local too_old = redis.call('ZCOUNT', archived, '-inf', cutoff)
-  local too_much = redis.call('ZCARD', archived) - capacity
-  local count = math.min(math.max(too_old, too_much), step)
+  local too_old = redis.call('ZRANGEBYSCORE', archived, '-inf', cutoff, 'LIMIT', 0, step)
+  local count = math.min(math.max(#too_old, redis.call('ZCARD', archived) - capacity), step)
   if count <= 0 then
     return
   end
