@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -71,6 +72,20 @@ def documented() -> str:
     if told.returncode != 0:
         raise NoPeerError(f"asynq {NEWEST} cannot be downloaded: {told.stderr.strip()[-300:]}")
     return told.stdout
+
+
+@cache
+def module_folder(version: str) -> str:
+    """Where the sources of that version of asynq are. Raises: NoPeerError."""
+    go_version()
+    modfile, *_ = FLAGS[version] or ("",)
+    found = _go(
+        "mod", "download", "-json", *([modfile] if modfile else []), "github.com/hibiken/asynq",
+        timeout=DOWNLOAD_TIMEOUT,
+    )  # fmt: skip
+    if found.returncode != 0:
+        raise NoPeerError(f"asynq {version} cannot be downloaded: {found.stderr.strip()[-300:]}")
+    return str(json.loads(found.stdout)["Dir"])
 
 
 def _extension(name: str, folder: Path) -> Path:

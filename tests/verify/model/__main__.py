@@ -1,0 +1,93 @@
+"""`python -m tests.verify.model`: the machine, then the defects that it must find. `make verify-model`."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+
+from tests.servers import running
+from tests.verify.model.mutants import EQUIVALENT, MUTANTS, Mutant, stale
+from tests.verify.model.run import is_killed, run, why_without_go, worlds
+from tests.verify.model.world import World
+from tests.verify.report import Figure, print_table, write_report
+
+OFTEN = 20  # times that two operations must have met on one task to be sure of them
+
+
+def main() -> int:
+    options = _options()
+    number = random.randrange(1_000_000) if options.seed is None else options.seed
+    sys.stdout.write(f"seed {number}\n")
+    sys.stdout.flush()
+    with running(options.redis) as url, worlds(url) as world:
+        figures, failures = _machine(world, options.steps, number)
+        if not failures and options.mutants:
+            chosen = random.Random(number).sample(MUTANTS, min(options.mutants, len(MUTANTS)))
+            more, failures = _defects(world, chosen, options.patience, number)
+            figures |= more
+    write_report("model", figures, bool(failures))
+    print_table("model", figures, bool(failures))
+    for text in failures:
+        sys.stdout.write(text + "\n")
+    return int(bool(failures))
+
+
+def _machine(world: World, steps: int, number: int) -> tuple[dict[str, Figure], list[str]]:
+    """Half of the steps with our scripts alone, half with Go's mixed in, where there is Go."""
+    why = why_without_go()
+    outcomes = [
+        run(world, steps=steps if why else steps // 2, number=number, with_go=with_go)
+        for with_go in ((False,) if why else (False, True))
+    ]
+    pairs = sum((outcome.figures.pairs for outcome in outcomes), Counter[tuple[str, str]]())
+    operations = {name for outcome in outcomes for name in outcome.figures.operations}
+    failures = [outcome.failure for outcome in outcomes if outcome.failure]
+    figures: dict[str, Figure] = {
+        "seed": number,
+        "steps": sum(outcome.figures.steps for outcome in outcomes),
+        "violations": len(failures),
+        "operations": len(operations),
+        f"pairs of operations met on one task {OFTEN} times": sum(n >= OFTEN for n in pairs.values()),
+        "Go's own scripts mixed in": f"no: {why}" if why else "yes",
+        "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
+    }
+    return figures, failures
+
+
+def _defects(
+    world: World, chosen: list[Mutant], steps: int, number: int
+) -> tuple[dict[str, Figure], list[str]]:
+    """Sow each of them. What is found without any would find them all, so that is looked at first."""
+    begun_at = time.monotonic()
+    without = run(world, steps=steps, number=number)
+    old = stale()
+    chosen = [mutant for mutant in chosen if mutant not in old]
+    survivors = [m for m in chosen if not without.failure and not is_killed(world, m, steps, number)]
+    figures: dict[str, Figure] = {
+        "defects sown": len(chosen),
+        "defects found": 0 if without.failure else len(chosen) - len(survivors),
+        "defects known to change nothing": len(EQUIVALENT),
+        "defects that no longer apply": ", ".join(mutant.name for mutant in old) or "none",
+        "seconds for the defects": round(time.monotonic() - begun_at, 1),
+    }
+    failures = [without.failure] if without.failure else [f"not found: {m.name}" for m in survivors]
+    return figures, failures
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.verify.model", description=__doc__)
+    parser.add_argument("--steps", type=int, default=40_000, help="steps of the machine (default: 40000)")
+    parser.add_argument("--seed", type=int, help="repeat the run of this number (default: another each time)")
+    parser.add_argument("--mutants", type=int, default=len(MUTANTS), help="defects to sow (default: all)")
+    parser.add_argument(
+        "--patience", type=int, default=6000, help="steps in which a defect must be found (default: 6000)"
+    )
+    parser.add_argument("--redis", default="embedded", choices=("embedded", "redis-server"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
