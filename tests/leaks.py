@@ -9,20 +9,21 @@ it is known which module made it. A test that must leave something behind says w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import threading
 import time
 from asyncio import runners
 from collections.abc import Generator
-from pathlib import Path
-from typing import Any, Final
+from multiprocessing import resource_tracker
+from typing import Any, Final, NamedTuple
 
 import pytest
 
 KINDS: Final = ("tasks", "threads", "files")
 TURNS: Final = 20  # turns of its loop in which a task that is ending may end
-DESCRIPTORS: Final = Path("/proc/self/fd")
+DESCRIPTORS: Final = "/proc/self/fd"
 
 
 class LeakError(Exception):
@@ -39,7 +40,7 @@ class Watch:
         self._patience = patience
         self.is_watching = False
         self.threads: set[threading.Thread] = set()
-        self.files: set[int] = set()
+        self.files: set[OpenFile] = set()
         self.tasks: list[str] = []
 
     def begin(self) -> None:
@@ -61,7 +62,7 @@ class Watch:
         if "threads" not in allowed:
             found += [f"thread {thread.name!r}" for thread in self._new_threads()]
         if "files" not in allowed:
-            found += [f"open file {number}: {_target(number)}" for number in self._new_files()]
+            found += [f"open file {file.number}: {file.target}" for file in self._new_files()]
         return found
 
     def _is_clean(self, allowed: set[str]) -> bool:
@@ -72,25 +73,27 @@ class Watch:
     def _new_threads(self) -> set[threading.Thread]:
         return {thread for thread in threading.enumerate() if thread not in self.threads}
 
-    def _new_files(self) -> set[int]:
-        return _open_files() - self.files
+    def _new_files(self) -> set[OpenFile]:
+        # multiprocessing keeps a pipe to a helper of its own until the process ends
+        kept = getattr(resource_tracker._resource_tracker, "_fd", None)
+        return {file for file in _open_files() - self.files if file.number != kept}
 
 
-def _open_files() -> set[int]:
-    """Numbers; on systems that do not tell them none."""
-    try:
-        listed = os.listdir(DESCRIPTORS)
-    except FileNotFoundError:
-        return set()
-    # the file by which they were listed is closed again
-    return {int(number) for number in listed if _target(int(number))}
+class OpenFile(NamedTuple):
+    """`target`: what it is, with a number that no other pipe or socket has."""
+
+    number: int
+    target: str
 
 
-def _target(number: int) -> str:
-    try:
-        return os.readlink(DESCRIPTORS / str(number))
-    except OSError:
-        return ""
+def _open_files() -> set[OpenFile]:
+    """On systems that do not tell them none."""
+    found: set[OpenFile] = set()
+    with contextlib.suppress(FileNotFoundError):
+        for number in os.listdir(DESCRIPTORS):
+            with contextlib.suppress(OSError):  # that by which they were listed is closed again
+                found.add(OpenFile(int(number), os.readlink(f"{DESCRIPTORS}/{number}")))
+    return found
 
 
 WATCH: Final = pytest.StashKey[Watch]()

@@ -52,10 +52,15 @@ class EmbeddedServer:
         with self._busy:
             directory = self._directory()
             path = _socket_path(directory)
-            if self._hold is None:
-                self._hold = _lock_shared(directory)
-            if not guard.answers(path):
-                _start(directory, path, is_temporary=self._given is None)
+            held = _lock_shared(directory) if self._hold is None else self._hold
+            try:
+                if not guard.answers(path):
+                    _start(directory, path, is_temporary=self._given is None)
+            except BaseException:
+                if self._hold is None:  # nobody uses what does not start
+                    os.close(held)
+                raise
+            self._hold = held
             return path
 
     def release(self) -> None:

@@ -29,6 +29,7 @@ def _answer(request: Request, server: redis.Redis, candidate: Candidate = OURS) 
     return answer
 
 
+@pytest.mark.leaves("files")  # fonts that matplotlib keeps open
 def test_a_run_without_peers_leaves_turns_and_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

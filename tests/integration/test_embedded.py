@@ -114,6 +114,7 @@ def test_by_default_every_process_has_a_temporary_server_of_its_own(user: StartU
     assert not any(path.parent.exists() for path in paths)
 
 
+@pytest.mark.leaves("threads", "files")  # the server itself, and the lock of its directory
 async def test_within_a_process_the_temporary_server_outlives_its_users() -> None:
     async with Client("embedded://") as client:
         await client.enqueue(Task("t"), queue="outlives", task_id="a")

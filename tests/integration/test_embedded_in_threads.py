@@ -12,6 +12,7 @@ import pytest
 from asynq_py.embedded import server
 
 
+@pytest.mark.leaves("files")  # the lock of a directory is held until the process ends
 def test_a_client_and_a_server_that_connect_at_the_same_time_meet_in_one_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
