@@ -11,7 +11,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Final, Literal, Self, Unpack
 
-from asynq_py.broker.broker import Broker, NewTask, Stored, Storing, Unconfirmed
+from asynq_py.broker.broker import Broker, Held, NewTask, Stored, Storing, Unconfirmed
 from asynq_py.broker.durable_lane import Durability
 from asynq_py.broker.lanes import open_lane
 from asynq_py.client_middleware import ClientMiddleware, check_client_middleware, fold
@@ -32,6 +32,7 @@ from asynq_py.options import Options, TaskOptions, check_seconds
 from asynq_py.outbox import Outbox
 from asynq_py.task import Task
 from asynq_py.task_ids import TaskIDs
+from asynq_py.unique import RuledTask, UniqueRule
 from asynq_py.wire import limits
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import TaskMessage, encode
@@ -50,6 +51,7 @@ class Submission:
     state: TaskState
     process_at: float
     repeated: bool = False
+    rule: UniqueRule | None = None
 
 
 class Client:
@@ -204,6 +206,8 @@ class Client:
             queue, task_id = submission.options.queue, submission.entry.id
             if answer is Stored.LOCKED:
                 raise DuplicateTaskError(queue=queue, task_id=task_id)
+            if isinstance(answer, Held):
+                raise _kept_off(submission, answer)
             if isinstance(answer, Unconfirmed):
                 raise NotReplicatedError(
                     queue=queue, task_id=task_id, acknowledged=answer.replicas, wanted=answer.wanted
@@ -276,9 +280,10 @@ class Client:
         self, submissions: Sequence[Submission], *, directly: bool = False
     ) -> Sequence[Storing | Exception]:
         """Send each task once, those of one queue and kind together. Answers or errors in order."""
-        groups: dict[tuple[str, TaskState, bool], list[int]] = {}
+        groups: dict[tuple[str, TaskState, bool, bool], list[int]] = {}
         for place, item in enumerate(submissions):
-            groups.setdefault((item.options.queue, item.state, item.repeated), []).append(place)
+            key = (item.options.queue, item.state, item.repeated, item.rule is not None)
+            groups.setdefault(key, []).append(place)
         calls = [
             (places[start : start + limits.ENQUEUE_BATCH], key)
             for key, places in groups.items()
@@ -291,7 +296,7 @@ class Client:
                 return [error] * len(submissions)
         answers: list[Storing | Exception] = [Stored.YES] * len(submissions)
 
-        async def call(places: list[int], key: tuple[str, TaskState, bool]) -> None:
+        async def call(places: list[int], key: tuple[str, TaskState, bool, bool]) -> None:
             told: Sequence[Storing | Exception]
             try:
                 told = await self._call([submissions[place] for place in places], *key)
@@ -309,9 +314,12 @@ class Client:
         queue: str,
         state: TaskState,
         repeated: bool,
+        has_rules: bool,
         *,
         directly: bool = False,
-    ) -> Sequence[Storing]:
+    ) -> Sequence[Storing | Exception]:
+        if has_rules:
+            return await self._call_each(items)
         if state is TaskState.PENDING:
             entries = [item.entry for item in items]
             return await self._broker.enqueue(queue, entries, repeated=repeated, directly=directly)
@@ -324,6 +332,29 @@ class Client:
         return await self._broker.add_to_group(
             queue, [(item.entry, item.options.group or "") for item in items], repeated=repeated
         )
+
+    async def _call_each(self, items: Sequence[Submission]) -> Sequence[Storing | Exception]:
+        """Send tasks with rules: one alone decides about another, so there is a call for each."""
+        calls = [
+            self._broker.enqueue_unique(
+                item.options.queue,
+                item.entry,
+                item.state,
+                score=int(item.process_at),
+                group=item.options.group or "",
+                until=item.rule.until,
+                replaces=item.rule.on_conflict == "replace",
+                repeated=item.repeated,
+            )
+            for item in items
+            if item.rule is not None
+        ]
+        answers: list[Storing | Exception] = []
+        for answer in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(answer, BaseException) and not isinstance(answer, AsynqError):
+                raise answer
+            answers.append(answer)
+        return answers
 
     async def _persist(
         self, submissions: Sequence[Submission], answers: Sequence[Storing | Exception]
@@ -368,12 +399,19 @@ def submission(task: Task, options: Options, *, keys: QueueKeys, task_id: str, n
         state = TaskState.SCHEDULED
     elif options.group is not None:
         state = TaskState.AGGREGATING
-    lock, lock_ms = "", 0
-    if options.unique is not None:
+    if options.unique is None:
+        entry = NewTask(task_id, encode(_message(task, options, task_id, "")))
+        return Submission(task, options, entry, state, process_at)
+    rule = task.rule if isinstance(task, RuledTask) else None
+    if rule is None or rule.key is None:
         lock = keys.unique(task.type, task.payload)
-        lock_ms = math.ceil((max(process_at - now, 0) + options.unique) * 1000)
-    entry = NewTask(task_id, encode(_message(task, options, task_id, lock)), lock, lock_ms)
-    return Submission(task, options, entry, state, process_at)
+    else:
+        lock = keys.unique_by(task.type, rule.key)
+    lock_ms = math.ceil((max(process_at - now, 0) + options.unique) * 1000)
+    # who ends the task frees the lock that its message names
+    named = "" if rule is not None and rule.until == "ttl" else lock
+    entry = NewTask(task_id, encode(_message(task, options, task_id, named)), lock, lock_ms)
+    return Submission(task, options, entry, state, process_at, rule=rule)
 
 
 def _with_options(task: Task, options: TaskOptions) -> Task:
@@ -394,6 +432,18 @@ def _reason(error: EnqueueError) -> Exception:
     if type(error) is EnqueueError and isinstance(error.__cause__, AsynqError):
         return error.__cause__
     return error
+
+
+def _kept_off(submission: Submission, held: Held) -> DuplicateTaskError:
+    rule = submission.rule
+    return DuplicateTaskError(
+        queue=submission.options.queue,
+        task_id=submission.entry.id,
+        by="payload" if rule is None or rule.key is None else "key",
+        held_by=held.holder if held.is_there else None,
+        task_type=submission.task.type,
+        on_conflict="raise" if rule is None else rule.on_conflict,
+    )
 
 
 def _durability(wish: str, replicas: int, timeout: float, *, at_most: float) -> Durability | None:

@@ -86,14 +86,30 @@ class EnqueueError(AsynqError):
 
 
 class DuplicateTaskError(EnqueueError):
-    """Another task of the same type and payload holds the unique lock."""
+    """Another task of the same type and payload, or key, holds the unique lock.
 
-    def __init__(self, *, queue: str, task_id: str) -> None:
+    Attributes: `held_by`: the ID of that task, if it is known and there; `task_type`, `on_conflict`: of the
+    task that was refused, if it has a rule.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: str,
+        task_id: str,
+        by: str = "payload",
+        held_by: str | None = None,
+        task_type: str = "",
+        on_conflict: str = "raise",
+    ) -> None:
         super().__init__(
-            f"a unique task of this type and payload is already in queue {queue!r}",
+            f"a unique task of this type and {by} is already in queue {queue!r}",
             queue=queue,
             task_id=task_id,
         )
+        self.held_by = held_by
+        self.task_type = task_type
+        self.on_conflict = on_conflict
 
 
 class TaskIDConflictError(EnqueueError):

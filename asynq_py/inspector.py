@@ -349,7 +349,8 @@ class Inspector:
             return Updated.GONE
         message = decode_task(stored.message, queue=queue, task_id=task_id)
         keys, old = QueueKeys(queue), message.unique_key
-        new = keys.unique(message.type, payload) if old.startswith(keys.prefix) else old
+        of_payload = (keys.unique(message.type, message.payload), keys.unique(message.type, None))
+        new = keys.unique(message.type, payload) if old in of_payload else old  # that of a key stays
         after = with_payload(message, payload or b"", lock=new)
         return await self._inspection.update_payload(
             queue, task_id, before=stored.message, after=after, locks=(old, new)

@@ -21,11 +21,12 @@ from asynq_py.app.rehearsing import rehearsed
 from asynq_py.app.router import Router
 from asynq_py.app.running import handler_of, parking
 from asynq_py.app.signature import Signature
-from asynq_py.app.typed_task import handle_of
+from asynq_py.app.typed_task import handle_or_error
 from asynq_py.client import Client
 from asynq_py.client_middleware import ClientMiddleware, check_client_middleware
 from asynq_py.connection import Connector, RedisSource
-from asynq_py.errors import EnqueueError, InvalidOptionError
+from asynq_py.errors import DuplicateTaskError, EnqueueError, InvalidOptionError
+from asynq_py.info import TaskInfo
 from asynq_py.inspector import Inspector
 from asynq_py.lifespan import Lifespan, reset_app_state, set_app_state
 from asynq_py.middleware import Middleware, check_middleware
@@ -177,12 +178,14 @@ class App(Router):
         here = self._outlet.here()
         known = {task_type: task.declaration.signature for task_type, task in self.tasks.items()}
         anything = Signature.remote(Any, Any)
-        return [
-            answer
-            if isinstance(answer, EnqueueError)
-            else handle_of(here, known.get(answer.type, anything), answer)
-            for answer in await here.client.enqueue_many(tasks)
-        ]
+        answers: list[TaskHandle[Any] | EnqueueError] = []
+        for answer in await here.client.enqueue_many(tasks):
+            match answer:
+                case TaskInfo(type=task_type) | DuplicateTaskError(task_type=task_type):
+                    answers.append(handle_or_error(here, known.get(task_type, anything), answer))
+                case _:
+                    answers.append(answer)
+        return answers
 
     async def enqueue(
         self,

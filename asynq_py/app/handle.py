@@ -19,6 +19,8 @@ R_co = TypeVar("R_co", covariant=True)
 class TaskHandle(Generic[R_co]):
     """A task in a queue. For use in the event loop that made it.
 
+    `is_new`: False where `on_conflict` gave a task that was there before, in place of the one to enqueue.
+
     All methods raise TaskNotFoundError when the task is gone: deleted, revoked, or forgotten after its
     success; and BrokerUnavailableError.
     """
@@ -32,6 +34,7 @@ class TaskHandle(Generic[R_co]):
         queue: str,
         task_type: str,
         keeps_result: bool,
+        is_new: bool = True,
     ) -> None:
         self._connections = connections
         self._signature = signature
@@ -39,6 +42,7 @@ class TaskHandle(Generic[R_co]):
         self.id = task_id
         self.queue = queue
         self.type = task_type
+        self.is_new = is_new
 
     async def result(self, timeout: Duration | None = None) -> R_co:
         """Wait until the task is done, and return what its function returned.

@@ -256,6 +256,7 @@ class Router:
         task: TypedTask[..., Any] = (AsyncTask if is_async else PlainTask)(declaration, options)
         _check_unique([*self._all_tasks(), task])
         declaration.read_early()
+        task.check_unique_key()
         self._tasks.append(task)
         return task
 

@@ -9,7 +9,7 @@ import contextlib
 import inspect
 import json
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -178,6 +178,20 @@ class Signature:
                 problem = "it is injected where the task runs, and cannot be enqueued"
                 raise PayloadError(task_type, min(given), problem) from None
             raise PayloadError(task_type, "", str(error)) from None
+
+    @property
+    def names(self) -> Set[str]:
+        """Of the arguments that make the payload."""
+        return self._fields.keys()
+
+    def values(self, task_type: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments of a call by name, defaults included. Raises: PayloadError."""
+        defaults = {
+            name: parameter.default
+            for name, parameter in self._parameters.parameters.items()
+            if parameter.default is not parameter.empty
+        }
+        return defaults | self._bound(task_type, args, kwargs)
 
     def missing(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> frozenset[str]:
         """Which of the injected parameters a direct call does not give."""

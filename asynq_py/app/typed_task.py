@@ -25,10 +25,12 @@ from asynq_py.app.handle import TaskHandle
 from asynq_py.app.home import Home, merged
 from asynq_py.app.resolving import Values, call_here, call_with
 from asynq_py.app.signature import Signature
-from asynq_py.errors import AsynqError, EnqueueError, InvalidOptionError
+from asynq_py.app.unique_key import UniqueKey, check_names, check_unique_key, key_of
+from asynq_py.errors import AsynqError, DuplicateTaskError, EnqueueError, InvalidOptionError
 from asynq_py.info import TaskInfo
 from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
 from asynq_py.task import Task
+from asynq_py.unique import OnConflict, RuledTask, UniqueRule, UniqueUntil, check_on_conflict, check_until
 from asynq_py.workflows.flow import Step
 
 A = TypeVar("A")
@@ -51,6 +53,15 @@ class CallOptions(TaskOptions, total=False):
     """Somebody will wait for the result: keep it for five minutes, unless `retention` says how long."""
     headers: Mapping[str, str] | None
     """Text by name; metadata that handlers can read."""
+    unique_key: UniqueKey | None
+    """Which calls are the same: a template such as "{user_id}", or a function of some of the arguments, by
+    their names. Default: those of the same payload."""
+    unique_until: UniqueUntil | None
+    """How long a task keeps its like off: until its "start", its "success", its "end" (archived counts), or
+    for all the "ttl" that `unique` says. Default "success"."""
+    on_conflict: OnConflict | None
+    """What then becomes of another one: "raise" DuplicateTaskError; "skip" it; "return" a handle of the one
+    that is there; "replace" that one, if it does not run. Default "raise"."""
 
 
 class Declaration:
@@ -83,6 +94,11 @@ class Declaration:
         with contextlib.suppress(NameError):
             self._signature = signature = self._read()
             self._read = lambda: signature  # lets go of the names it was read with
+
+    @property
+    def is_read(self) -> bool:
+        """Are the annotations known by now?"""
+        return self._signature is not None
 
     @property
     def signature(self) -> Signature:
@@ -128,6 +144,7 @@ class TypedTask(Generic[P, R]):
         self._wait = False
         self._headers: dict[str, str] = {}
         self._options: TaskOptions = {}
+        self._unique: dict[str, Any] = {}
         self._apply(options)
         if declaration.function is not None:
             functools.update_wrapper(self, declaration.function)  # type: ignore[arg-type]  # not callable yet
@@ -149,7 +166,8 @@ class TypedTask(Generic[P, R]):
 
     def task(self, *args: P.args, **kwargs: P.kwargs) -> Task:
         """Make a core Task of a call: for batches, schedulers, a SyncClient. Raises: PayloadError."""
-        return self._made(self._declaration.signature.dump(self.type, args, kwargs))
+        task = self._made(self._declaration.signature.dump(self.type, args, kwargs))
+        return RuledTask.of(task, self._rule(args, kwargs)) if self._unique else task
 
     @overload
     def step(self, *args: P.args, **kwargs: P.kwargs) -> Step[object, R]: ...
@@ -161,9 +179,27 @@ class TypedTask(Generic[P, R]):
 
         Raises: PayloadError. InvalidOptionError: an option that steps cannot have.
         """
+        for option in self._unique:
+            raise InvalidOptionError(option, self._unique[option], "tasks that are no step of a flow")
         payload, at = self._declaration.signature.dump_step(self.type, args, kwargs)
         home = self._declaration.home
         return Step(self._made(payload), at, signature=self._declaration.signature, connect=home.connections)
+
+    def check_unique_key(self) -> None:
+        """Check what the key asks for, once that is known. Raises: InvalidOptionError."""
+        key = self._unique.get("unique_key")
+        if key is not None and self._declaration.is_read:
+            check_names(key, self._declaration.signature.names)
+
+    def _rule(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> UniqueRule:
+        given = dict(self._unique)
+        key, signature = given.pop("unique_key", None), self._declaration.signature
+        if key is not None:
+            check_names(key, signature.names)
+            key = key_of(key, self.type, signature.values(self.type, args, kwargs))
+        return UniqueRule(
+            key, until=given.get("unique_until", "success"), on_conflict=given.get("on_conflict", "raise")
+        )
 
     def _made(self, payload: bytes) -> Task:
         home = self._declaration.home
@@ -179,7 +215,13 @@ class TypedTask(Generic[P, R]):
         Raises: PayloadError: the arguments do not fit, and nothing was sent. Else as Client.enqueue.
         """
         connections = self._declaration.home.connections()
-        info = await connections.client.enqueue(self.task(*args, **kwargs))
+        try:
+            info = await connections.client.enqueue(self.task(*args, **kwargs))
+        except DuplicateTaskError as error:
+            answer = handle_or_error(connections, self._declaration.signature, error)
+            if isinstance(answer, EnqueueError):
+                raise
+            return answer
         return self._of(connections, info)
 
     async def enqueue_many(self, tasks: Iterable[Task]) -> list[TaskHandle[R] | EnqueueError]:
@@ -189,10 +231,8 @@ class TypedTask(Generic[P, R]):
         """
         connections = self._declaration.home.connections()
         answers = await connections.client.enqueue_many(tasks)
-        return [
-            answer if isinstance(answer, EnqueueError) else self._of(connections, answer)
-            for answer in answers
-        ]
+        signature = self._declaration.signature
+        return [handle_or_error(connections, signature, answer) for answer in answers]
 
     def handle(self, task_id: str, queue: str | None = None) -> TaskHandle[R]:
         """Take up a task that was enqueued before. `queue`: left out, that of this task."""
@@ -217,6 +257,8 @@ class TypedTask(Generic[P, R]):
         wait = given.pop("wait", self._wait)
         if not isinstance(wait, bool):
             raise InvalidOptionError("wait", wait, "True or False")
+        self._unique = {**self._unique, **_checked_unique(given)}
+        self.check_unique_key()
         headers = given.pop("headers", None)
         self._headers = {**self._headers, **Task("headers", headers=headers).headers}  # type: ignore[arg-type]
         self._wait = wait
@@ -261,6 +303,43 @@ def _function(task: TypedTask[..., Any]) -> Callable[..., Any]:
     if task.declaration.function is None:
         raise AsynqError(f"task {task.type!r} has no function here")
     return task.declaration.function
+
+
+def _checked_unique(given: dict[str, Any]) -> dict[str, Any]:
+    """Take these options out; None says nothing."""
+    checked: dict[str, Any] = {}
+    for name, check in (
+        ("unique_key", check_unique_key), ("unique_until", check_until), ("on_conflict", check_on_conflict),
+    ):  # fmt: skip
+        value = given.pop(name, None)
+        if value is not None:
+            check(value)
+            checked[name] = value
+    return checked
+
+
+def handle_or_error(
+    connections: Connections, signature: Signature, answer: TaskInfo | EnqueueError
+) -> TaskHandle[Any] | EnqueueError:
+    """Of a task that was kept off by another, and should be skipped or be that one, a handle all the same."""
+    match answer:
+        case TaskInfo():
+            return handle_of(connections, signature, answer)
+        case DuplicateTaskError(on_conflict="return", held_by=str(held_by)):
+            task_id = held_by
+        case DuplicateTaskError(on_conflict="skip"):
+            task_id = answer.held_by or answer.task_id
+        case _:
+            return answer
+    return TaskHandle(
+        connections,
+        signature,
+        task_id=task_id,
+        queue=answer.queue,
+        task_type=answer.task_type,
+        keeps_result=True,  # so far as we know
+        is_new=False,
+    )
 
 
 def handle_of(connections: Connections, signature: Signature, info: TaskInfo) -> TaskHandle[Any]:

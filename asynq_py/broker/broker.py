@@ -26,6 +26,7 @@ from asynq_py.wire.keys import QueueKeys
 _ENQUEUE: Final = load("enqueue")
 _SCHEDULE: Final = load("schedule")
 _ADD_TO_GROUP: Final = load("add_to_group")
+_ENQUEUE_UNIQUE: Final = load("enqueue_unique")
 _DEQUEUE: Final = load("dequeue")
 _DONE: Final = load("done")
 _COMPLETE: Final = load("complete")
@@ -34,6 +35,7 @@ _ARCHIVE: Final = load("archive")
 _REQUEUE: Final = load("requeue")
 _POSTPONE: Final = load("postpone")
 _EXTEND: Final = load("extend")
+_RENEW_LOCKS: Final = load("renew_locks")
 _FORWARD: Final = load("forward")
 _RECOVER: Final = load("recover")
 _STRAYS: Final = load("strays")
@@ -61,9 +63,22 @@ class Unconfirmed(NamedTuple):
     wanted: int
 
 
-Storing: TypeAlias = "Stored | Unconfirmed"
+class Held(NamedTuple):
+    """A task that is not stored, as another keeps it off: its ID, and whether it is still there."""
 
-_STORED: Final = {int(answer): answer for answer in Stored}
+    holder: str
+    is_there: bool
+
+
+Storing: TypeAlias = "Stored | Unconfirmed | Held"
+
+
+class _Answers(dict[int, Stored]):
+    def __missing__(self, answer: bytes) -> Held:  # type: ignore[misc]  # what is no number is an ID
+        return Held(answer[1:].decode("utf-8", "replace"), answer[:1] == b"+")
+
+
+_STORED: Final = _Answers({int(answer): answer for answer in Stored})
 
 
 class NewTask(NamedTuple):
@@ -161,6 +176,32 @@ class Broker:
         items: Iterable[Argument] = chain.from_iterable((*task, group) for task, group in tasks)
         arguments = (k.task_prefix, k.group_prefix, now, int(repeated), *items)
         return await self._store(queue, [k.groups], arguments, _ADD_TO_GROUP)
+
+    async def enqueue_unique(
+        self,
+        queue: str,
+        task: NewTask,
+        state: str,
+        *,
+        score: int,
+        group: str,
+        until: str,
+        replaces: bool,
+        repeated: bool = False,
+    ) -> Storing:
+        """Store a task unless another holds its lock, or in the place of that one if it waits (`replaces`).
+
+        `until`: when a task holds nobody up any more: "start", "success", "end" or "ttl". `score`: unix
+        seconds. Source: wire format 5.2, 5.3, 5.5.
+        """
+        k = self.keys(queue)
+        arguments = (
+            *(k.prefix, self._now_ns(), int(repeated), state, score, group, task.id, task.message),
+            *(task.lock_ms, until, int(replaces)),
+        )
+        script_keys = [task.lock, k.pending, k.scheduled, k.groups]
+        (answer,) = await self._store(queue, script_keys, arguments, _ENQUEUE_UNIQUE)
+        return answer
 
     async def _store(
         self,
@@ -273,6 +314,12 @@ class Broker:
         """Let the leases of running tasks end at `expires_at`, unix seconds. Source: wire format 5.13."""
         k = self.keys(queue)
         return await self._owned(_EXTEND([k.lease], (expires_at, *chain.from_iterable(tasks))))
+
+    async def renew_locks(self, queue: str, tasks: Sequence[tuple[Owned, str]]) -> list[bool]:
+        """Let locks of running tasks last longer, each with its key. Those without a rule are left alone."""
+        k = self.keys(queue)
+        items = chain.from_iterable((*task, lock) for task, lock in tasks)
+        return await self._owned(_RENEW_LOCKS([k.lease], (k.task_prefix, *items)))
 
     async def write_result(self, queue: str, task_id: str, token: int, result: bytes) -> bool:
         """Keep what a running task reports; a later call replaces it. Source: wire format 5.18; Q-14."""

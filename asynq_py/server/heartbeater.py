@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import anyio
 
-from asynq_py.broker.broker import Broker
+from asynq_py.broker.broker import Broker, Owned
 from asynq_py.broker.registry import Registry
 from asynq_py.errors import BrokerError, BrokerUnavailableError
 from asynq_py.process import host_name
@@ -105,11 +105,16 @@ class Heartbeater:
             [attempt.owned for attempt in attempts],
             expires_at=int(self._clock.time() + self._config.lease),
         )
+        locks: list[tuple[Owned, str]] = []
         for attempt, is_ours in zip(attempts, answers, strict=True):
             if is_ours:
                 attempt.valid_until = valid_until
+                if attempt.message.unique_key:
+                    locks.append((attempt.owned, attempt.message.unique_key))
             else:
                 self._lost(attempt)
+        if locks:
+            await self._broker.renew_locks(queue, locks)
 
     def _may_keep(self, attempt: Attempt, blocked_for: float, now: float) -> bool:
         """While the loop is blocked nobody can time a try out: then its deadline ends its lease instead."""

@@ -82,6 +82,11 @@ class QueueKeys:
         digest = "" if payload is None else hashlib.md5(payload, usedforsecurity=False).hexdigest()
         return f"{self.prefix}unique:{task_type}:{digest}"
 
+    def unique_by(self, task_type: str, key: str) -> str:
+        """The lock of tasks that are the same by a key of their own. No payload gives the same one."""
+        digest = hashlib.md5(b"\0key\0" + key.encode(), usedforsecurity=False).hexdigest()
+        return f"{self.prefix}unique:{task_type}:{digest}"
+
 
 def server(identity: str) -> str:
     """`identity`: host:pid:uuid of the server. Wire format 2.3."""
