@@ -147,6 +147,38 @@ def test_sentry_errors(redis_url: str) -> None:
     assert lines[3:] == ["ConnectionError: the bank is away"]
 
 
+def test_from_arq(redis_url: str) -> None:
+    assert run("from_arq.py", redis_url) == ["5", "scheduled True", "already there", "5", "a duplicate"]
+
+
+def test_from_celery(redis_url: str) -> None:
+    assert run("from_celery.py", redis_url) == [
+        "order 7 paid at try 2",
+        "ConnectionError: the bank is away",
+        "10",
+        "13",
+    ]
+
+
+def test_from_taskiq(redis_url: str) -> None:
+    assert run("from_taskiq.py", redis_url) == [
+        "greet in mail done",
+        "hello, user 42 of nobody",
+        "greet in mail done",
+        "hello, user 43 of acme",
+        "pool closed",
+    ]
+
+
+def test_from_rq(redis_url: str) -> None:
+    assert run("from_rq.py", redis_url) == [
+        "high pending",
+        "499500",
+        "['count_words', 'count_words']",
+        "6",
+    ]
+
+
 def test_retries_and_errors(redis_url: str) -> None:
     lines = run("retries_and_errors.py", redis_url)
     tries = [line for line in lines if ", try " in line]
@@ -177,6 +209,16 @@ def test_unique_tasks(redis_url: str) -> None:
         "refused: queue 'default' already has a task with the ID 'report-2026-01-31'",
         "syncing account 7",
         "accepted again",
+    ]
+
+
+def test_unique_rules(redis_url: str) -> None:
+    assert run("unique_rules.py", redis_url) == [
+        "the same: True new: False",
+        "refused: a unique task of this type and key is already in queue 'default' | by the first: True",
+        "synced user 42, because of sign-up",
+        "news: final",
+        "reminded: [True, False, False]",
     ]
 
 
