@@ -46,10 +46,11 @@ LAYERS: Final = (
     Layer("processes", "server scheduler", apart=True),
     Layer("testing", "testing"),
     Layer("comfort", "app workflows"),
+    Layer("schema", "schema"),  # for builds: it is imported by its own name only
     Layer("doctor", "doctor"),  # for operators: it is imported by its own name only
     Layer("public", "__init__"),
     Layer("edges", "integrations", only_from="public"),
-    Layer("program", "__main__ cli", only_from="public edges doctor"),
+    Layer("program", "__main__ cli", only_from="public edges doctor schema"),
     Layer("dashboard", "dash", only_from="public program"),  # of the program it has words and steps
 )
 

@@ -18,7 +18,7 @@ class Record:
 
     def __init__(self, name: str, kind: type, *, is_dict: bool) -> None:
         self.name = name
-        self._kind = kind
+        self.kind = kind
         self._is_dict = is_dict
         self.fields: Mapping[str, Shape] = {}
         self.required: frozenset[str] = frozenset()
@@ -29,7 +29,7 @@ class Record:
                 raise wrong(at, self.name, value)
             self._check(value, at)
             return {key: self.fields[key].dump(item, f"{at}.{key}") for key, item in value.items()}
-        if not isinstance(value, self._kind):
+        if not isinstance(value, self.kind):
             raise wrong(at, self.name, value)
         return {key: shape.dump(getattr(value, key), f"{at}.{key}") for key, shape in self.fields.items()}
 
@@ -41,7 +41,7 @@ class Record:
         if self._is_dict:
             return loaded
         try:
-            return self._kind(**loaded)
+            return self.kind(**loaded)
         except (ValueError, TypeError) as error:  # what its own __post_init__ finds wrong
             raise Misfit(at, f"{self.name} refuses it: {type(error).__name__}") from None
 
@@ -53,7 +53,10 @@ class Record:
 
 
 class Foreign:
-    """What another library checks. `to_json`, `of_json`: raise one of `refusals`, which `explain` reads."""
+    """What another library checks. `to_json`, `of_json`: raise one of `refusals`, which `explain` reads.
+
+    `schema`: its JSON Schema, with definitions of its own.
+    """
 
     def __init__(
         self,
@@ -63,8 +66,10 @@ class Foreign:
         of_json: Callable[[Any], Any],
         refusals: tuple[type[Exception], ...],
         explain: Callable[[Exception], tuple[str, str]],
+        schema: Callable[[], dict[str, Any]],
     ) -> None:
         self.name = name
+        self.schema = schema
         self._to_json = to_json
         self._of_json = of_json
         self._refusals = refusals
@@ -115,6 +120,7 @@ def of_msgspec(annotation: Any, name: str) -> Shape:
         of_json=lambda data: msgspec.convert(data, annotation),
         refusals=(msgspec.ValidationError, TypeError),
         explain=_explain_msgspec,
+        schema=lambda: msgspec.json.schema(annotation),
     )
 
 
@@ -150,6 +156,7 @@ def of_pydantic(annotation: Any, name: str) -> Shape:
         of_json=lambda data: adapter.validate_json(json.dumps(data)),
         refusals=(pydantic.ValidationError, pydantic_core.PydanticSerializationError, TypeError),
         explain=_explain_pydantic,
+        schema=lambda: adapter.json_schema(by_alias=True, mode="validation"),
     )
 
 

@@ -116,6 +116,20 @@ class Signature:
         self._model = field
         return self
 
+    @property
+    def fields(self) -> Mapping[str, Field]:
+        """The parameters that a payload has, by name."""
+        return self._fields
+
+    @property
+    def model(self) -> Field | None:
+        """The one parameter that is the whole payload, if it is so."""
+        return self._model
+
+    @property
+    def returns(self) -> Shape:
+        return self._returns
+
     def dump(self, task_type: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bytes:
         """Make the payload of a call. Raises: PayloadError."""
         bound = self._bound(task_type, args, kwargs)

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "flow": "asynq_py.cli.flow",
     "server": "asynq_py.cli.server",
     "cron": "asynq_py.cli.cron",
+    "schema": "asynq_py.cli.schema",
     "metrics": "asynq_py.cli.metrics",
     "doctor": "asynq_py.cli.doctor",
     "health": "asynq_py.cli.health",
