@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from asynq_py.app.connections import Connections
-from asynq_py.errors import FlowCancelledError, FlowFailedError, FlowNotFoundError
+from asynq_py.errors import BrokerUnavailableError, FlowCancelledError, FlowFailedError, FlowNotFoundError
 from asynq_py.info import FlowInfo
 from asynq_py.options import Duration, check_seconds
 from asynq_py.step_text import numbers, value_of
@@ -49,7 +50,8 @@ class FlowHandle(Generic[R_co]):
     async def result(self, timeout: Duration | None = None) -> R_co:
         """Wait until all steps are done, and return what the last one returned; of a gather, a list.
 
-        `timeout`: seconds, or a timedelta, to wait at most; the flow goes on all the same.
+        `timeout`: seconds, or a timedelta, to wait at most; the flow goes on all the same. An outage of Redis
+        is waited out.
 
         Raises: TimeoutError. FlowFailedError: a step failed for good. FlowCancelledError. PayloadError: the
         result is of another type.
@@ -57,21 +59,9 @@ class FlowHandle(Generic[R_co]):
         seconds = None if timeout is None else check_seconds("timeout", timeout)
         try:
             async with asyncio.timeout(seconds):
-                state = await self._ended()
+                return await self._outcome()
         except TimeoutError:
             raise TimeoutError(f"flow {self.id!r} was not done within {seconds:g} s") from None
-        if state is FlowState.CANCELLED:
-            raise FlowCancelledError(self.id)
-        if state is FlowState.FAILED:
-            failure = await failure_of(self._connections, self.id)
-            raise FlowFailedError(
-                self.id,
-                task_type=failure["task_type"],
-                queue=failure["queue"],
-                task_id=failure["task_id"],
-                error=failure["error"],
-            )
-        return cast(R_co, await self._result())
 
     async def info(self) -> FlowInfo:
         """Look at the flow and at each of its steps."""
@@ -102,13 +92,30 @@ class FlowHandle(Generic[R_co]):
         """Try the steps again that failed, and go on with the flow. Returns False when none had failed."""
         return await self._connections.inspector.retry_flow(self.id)
 
-    async def _ended(self) -> FlowState:
+    async def _outcome(self) -> R_co:
         await self._connections.waiting.let_run()
         pause = FIRST_PAUSE
-        while (state := await self.status()) is FlowState.RUNNING:
+        while True:
+            with contextlib.suppress(BrokerUnavailableError):
+                match await self.status():
+                    case FlowState.SUCCEEDED:
+                        return cast(R_co, await self._result())
+                    case FlowState.CANCELLED:
+                        raise FlowCancelledError(self.id)
+                    case FlowState.FAILED:
+                        raise await self._failure()
             await asyncio.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
-        return state
+
+    async def _failure(self) -> FlowFailedError:
+        failure = await failure_of(self._connections, self.id)
+        return FlowFailedError(
+            self.id,
+            task_type=failure["task_type"],
+            queue=failure["queue"],
+            task_id=failure["task_id"],
+            error=failure["error"],
+        )
 
     async def _result(self) -> Any:
         (output,) = await self._connections.flows.fields(self.id, ["output"])

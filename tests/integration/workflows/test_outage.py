@@ -1,0 +1,70 @@
+"""Connections break while flows run: what was asked is asked again, and nothing is lost or counted twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from asynq_py import App, FlowState, Server, chain, current_task, gather
+from tests.proxy import Cut, Lose, Proxy
+
+pytestmark = pytest.mark.timeout(120)
+
+FLOWS = 5
+
+
+def quick(app: App) -> Server:
+    return app.server(
+        poll_interval=0.05, forward_interval=0.05, lease=2, recover_interval=0.2, retry_delay=lambda *_: 0.0
+    )
+
+
+@pytest.mark.parametrize("fault", [Cut, Lose])
+async def test_flows_come_to_their_ends_though_requests_and_replies_are_lost(
+    proxy: Proxy, fault: type[Cut | Lose]
+) -> None:
+    app, runs = App(proxy.url), Counter[str]()
+
+    @app.task
+    async def one(n: int) -> int:
+        runs[current_task().id] += 1
+        return n
+
+    @app.task
+    async def join(numbers: list[int]) -> int:
+        runs[current_task().id] += 1
+        if runs[current_task().id] == 1:  # what is asked next is lost, too
+            for command in (b"EVALSHA", b"HMGET", b"HGET"):
+                proxy.inject(fault(), at=command, times=2)
+        return sum(numbers)
+
+    async with app, quick(app):
+        flow = chain(gather(*(one.step(n) for n in range(4))), join.step(), one.step())
+        handles = [await flow.enqueue() for _ in range(FLOWS)]
+        for command in (b"EVALSHA", b"HMGET", b"HGET", b"ZRANGEBYSCORE"):
+            proxy.inject(fault(), at=command, times=3)
+        results = await asyncio.gather(*(handle.result(timeout=100) for handle in handles))
+        proxy.forget_faults()
+        assert results == [6] * FLOWS
+        assert {await handle.status() for handle in handles} == {FlowState.SUCCEEDED}
+        assert [await handle.progress() for handle in handles] == [(6, 6)] * FLOWS
+    assert len(runs) == 6 * FLOWS
+
+
+async def test_a_flow_begins_though_the_answers_to_its_maker_are_lost(proxy: Proxy) -> None:
+    app, runs = App(proxy.url), list[int]()
+
+    @app.task
+    async def one(n: int) -> int:
+        runs.append(n)
+        return n
+
+    async with app:
+        proxy.inject(Cut(), at=b"EVALSHA", times=3)
+        handle = await gather(one.step(1), one.step(2)).enqueue()
+        proxy.forget_faults()
+        async with quick(app):
+            assert await handle.result(timeout=100) == [1, 2]
+    assert sorted(runs) == [1, 2]
