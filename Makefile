@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 PACKAGES := asynq_py tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo format check test bench verify verify-long verify-chaos verify-fuzz verify-load verify-security screenshots proto clean
+.PHONY: help setup demo format check test bench verify verify-long verify-model verify-kills verify-chaos verify-fuzz verify-load verify-security screenshots proto clean
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,12 @@ verify: $(READY) ## try the promises for ten minutes: model, kills, chaos, fuzz,
 
 verify-long: $(READY) ## the same for an hour and a half, as before a release
 	$(BIN)/python -m tests.verify --long $(ARGS)
+
+verify-model: $(READY) ## walk a model beside the broker, then sow defects (STEPS=40000 SEED=…)
+	$(BIN)/python -m tests.verify.model $(if $(STEPS),--steps $(STEPS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+verify-kills: $(READY) ## let faults strike at each point of each step (ONLY="done / before send")
+	$(BIN)/python -m tests.verify.kill_matrix $(if $(ONLY),--only "$(ONLY)") $(ARGS)
 
 verify-chaos: $(READY) ## a soak under faults (SECONDS=180 TOPOLOGY=standalone|sentinel|cluster SEED=…)
 	$(BIN)/python -m tests.verify.chaos $(if $(SECONDS),--seconds $(SECONDS)) \
