@@ -8,22 +8,18 @@
 -- include _admit
 local groups = KEYS[1]
 local prefix, group_prefix, now, repeated = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
-redis.call('SCARD', groups) -- keys of another type are refused before anything is written
-for i = 9, #ARGV, 5 do
-  redis.call('ZCARD', group_prefix .. ARGV[i])
-end
 local answers = {}
 for i = 5, #ARGV, 5 do
   local id, message, lock, lock_ms, group = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local key = prefix .. id
   local answer = admit(key, id, message, lock, lock_ms, repeated)
   if answer == 1 then
+    redis.call('SADD', groups, group) -- these two first, as keys of another type refuse them
+    redis.call('ZADD', group_prefix .. group, now, id)
     redis.call('HSET', key, 'msg', message, 'state', 'aggregating', 'group', group)
     if lock ~= '' then
       redis.call('HSET', key, 'unique_key', lock)
     end
-    redis.call('ZADD', group_prefix .. group, now, id)
-    redis.call('SADD', groups, group)
   end
   answers[#answers + 1] = math.min(answer, 1)
 end

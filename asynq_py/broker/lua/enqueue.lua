@@ -12,12 +12,9 @@ local answers = {}
 for i = 4, #ARGV, 4 do
   local id, message, lock, lock_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local key = prefix .. id
-  if lock ~= '' then
-    redis.call('LLEN', pending) -- refuses a key of another type before the lock is taken
-  end
   local answer = admit(key, id, message, lock, lock_ms, repeated)
   if answer == 1 then
-    redis.call('LPUSH', pending, id) -- first, as it may be refused
+    redis.call('LPUSH', pending, id) -- first: a key of another type refuses it, and a client may not ask for the type
     if lock == '' then
       redis.call('HSET', key, 'msg', message, 'state', 'pending', 'pending_since', now)
     else

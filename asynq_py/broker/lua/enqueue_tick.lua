@@ -25,30 +25,27 @@ if before then
     return {2, before}
   end
 end
--- keys of another type are refused before anything is written; a Cluster that is just moving the group away ends here
-redis.call('LLEN', pending)
-redis.call('ZCARD', scheduled)
-redis.call('SCARD', groups)
 if group ~= '' then
-  redis.call('ZCARD', ARGV[2] .. group)
+  redis.call('EXISTS', ARGV[2] .. group) -- a Cluster that is just moving the group away ends the call here
 end
 local answer = admit(key, id, message, lock, lock_ms, false)
 if answer == 1 then
+  -- where it is listed comes first, as keys of another type refuse it
+  if state == 'pending' then
+    redis.call('LPUSH', pending, id)
+    redis.call('HSET', key, 'pending_since', now)
+  elseif state == 'scheduled' then
+    redis.call('ZADD', scheduled, process_at, id)
+  else
+    redis.call('SADD', groups, group)
+    redis.call('ZADD', ARGV[2] .. group, process_at, id)
+  end
   redis.call('HSET', key, 'msg', message, 'state', state)
   if lock ~= '' then
     redis.call('HSET', key, 'unique_key', lock)
   end
   if group ~= '' then
     redis.call('HSET', key, 'group', group)
-  end
-  if state == 'pending' then
-    redis.call('HSET', key, 'pending_since', now)
-    redis.call('LPUSH', pending, id)
-  elseif state == 'scheduled' then
-    redis.call('ZADD', scheduled, process_at, id)
-  else
-    redis.call('ZADD', ARGV[2] .. group, process_at, id)
-    redis.call('SADD', groups, group)
   end
 end
 redis.call('HSET', last, 'at', ARGV[4], 'token', token, 'answer', answer)

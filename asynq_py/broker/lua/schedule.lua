@@ -10,7 +10,6 @@
 -- include _admit
 local scheduled = KEYS[1]
 local prefix, repeated = ARGV[1], ARGV[2] == '1'
-redis.call('ZCARD', scheduled) -- refuses a key of another type before anything is written
 local answers = {}
 for i = 3, #ARGV, 6 do
   local id, message, lock, lock_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
@@ -18,6 +17,7 @@ for i = 3, #ARGV, 6 do
   local key = prefix .. id
   local answer = admit(key, id, message, lock, lock_ms, repeated)
   if answer == 1 then
+    redis.call('ZADD', scheduled, process_at, id) -- first, as a key of another type refuses it
     redis.call('HSET', key, 'msg', message, 'state', 'scheduled')
     if lock ~= '' then
       redis.call('HSET', key, 'unique_key', lock)
@@ -25,7 +25,6 @@ for i = 3, #ARGV, 6 do
     if group ~= '' then
       redis.call('HSET', key, 'group', group)
     end
-    redis.call('ZADD', scheduled, process_at, id)
   end
   answers[#answers + 1] = math.min(answer, 1)
 end

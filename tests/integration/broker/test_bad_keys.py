@@ -66,15 +66,15 @@ async def test_a_lock_of_another_type_is_left_alone(broker: Broker, redis: Redis
 
 
 async def _enqueue(broker: Broker) -> object:
-    return await broker.enqueue("q", [new("new", lock=LOCK, lock_ms=60_000)])
+    return await broker.enqueue("q", [new("new")])
 
 
 async def _schedule(broker: Broker) -> object:
-    return await broker.schedule("q", [(new("new", lock=LOCK, lock_ms=60_000), int(NOW) + 60, "")])
+    return await broker.schedule("q", [(new("new"), int(NOW) + 60, "")])
 
 
 async def _add_to_group(broker: Broker) -> object:
-    return await broker.add_to_group("q", [(new("a2"), "fine"), (new("new", lock=LOCK, lock_ms=60_000), "g")])
+    return await broker.add_to_group("q", [(new("new"), "h")])
 
 
 async def _dequeue(broker: Broker) -> object:
@@ -92,7 +92,7 @@ async def _recover(broker: Broker) -> object:
 STEPS: list[tuple[Callable[[Broker], Awaitable[object]], tuple[str, ...]]] = [
     (_enqueue, ("pending",)),
     (_schedule, ("scheduled",)),
-    (_add_to_group, ("groups", "g:g")),
+    (_add_to_group, ("groups", "g:h")),
     (_dequeue, ("active", "lease")),
     (_forward, ("pending", "groups")),
     (_recover, ("active", "pending")),
