@@ -34,6 +34,7 @@ from tests.eventually import eventually
 from tests.servers import each_server
 
 GUIDE = Path(__file__).parents[2] / "docs/guide/connecting.md"
+SECURITY = GUIDE.with_name("security.md")
 
 
 def rules(user: str) -> list[str]:
@@ -315,3 +316,25 @@ async def test_a_wrong_password_ends_a_server_at_once(as_user: As) -> None:
     url = (await as_user("asynq-worker")).replace("secret", "wrong")
     with pytest.raises(BrokerError, match="denies access"):
         await Server(url, handler).serve()
+
+
+async def answer_typed(number: int) -> int:
+    return number + 1
+
+
+async def test_a_client_awaits_results_with_a_few_rights_more(as_user: As, redis: Redis) -> None:
+    url = await as_user("asynq-client")
+    more = re.search(r"ACL SETUSER asynq-client (\+hmget .*?)\n```", SECURITY.read_text("utf-8"), re.DOTALL)
+    assert more
+    rights = more[1].replace("\\\n", " ").replace("\\|", "|").replace("'", "").split()
+    app = App(url)
+    answered = app.task(retention=60)(answer_typed)
+    handle = await answered.enqueue(1)
+    with pytest.raises(BrokerError, match="denies access"):
+        await handle.result(timeout=20)
+    async with each_server(redis) as servers:
+        for server in servers:
+            await cast(Any, server).execute_command("ACL", "SETUSER", "asynq-client", *rights)
+    async with app.server().replace(await as_user("asynq-worker")):
+        assert await handle.result(timeout=20) == 2
+    await app.aclose()
