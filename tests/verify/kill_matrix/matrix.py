@@ -53,7 +53,7 @@ PAUSED: Final = (Operation.FORWARD, Operation.RECOVER, Operation.AGGREGATE)
 
 
 def start_forkserver() -> ForkServerContext:
-    """Start the process that all others are forked from, unless it is there. It has imported what they need."""
+    """Start the process that all others are forked from, unless it is there. It has imported all modules."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([actors.__name__])
     forkserver.ensure_running()
