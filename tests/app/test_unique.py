@@ -25,10 +25,15 @@ from asynq_py import (
     current_task,
 )
 from asynq_py.unique import RuledTask, UniqueRule
+from asynq_py.wire.keys import QueueKeys
 from tests.app.test_app import serving
 from tests.eventually import eventually
 
 AWAY = "redis://127.0.0.1:1/0"
+
+
+def lock_of(task_type: str, key: str = "1") -> str:
+    return QueueKeys("default").unique_by(task_type, key)
 
 
 def test_a_task_carries_its_rule_wherever_it_goes() -> None:
@@ -237,8 +242,7 @@ async def test_for_its_whole_time_it_keeps_others_off_although_it_is_long_done(
         with pytest.raises(DuplicateTaskError) as caught:  # there is none to return any more
             await remind.options(on_conflict="return").enqueue(1)
         assert caught.value.held_by is None
-        (lock,) = await redis.keys("asynq:{default}:unique:*")
-        await redis.delete(lock)
+        await redis.delete(lock_of("remind"))
         assert (await remind.enqueue(1)).is_new
 
 
@@ -270,8 +274,7 @@ async def test_the_lock_of_a_delayed_task_lasts_from_when_it_is_due(redis_url: s
 
     async with app:
         await sync.options(process_at=datetime.now(UTC) + timedelta(hours=1)).enqueue(1)
-    (lock,) = await redis.keys("asynq:{default}:unique:*")
-    assert 3600 < await redis.ttl(lock) <= 3660
+    assert 3600 < await redis.ttl(lock_of("sync")) <= 3660
 
 
 async def test_a_long_task_keeps_its_lock(redis_url: str, redis: Redis) -> None:
@@ -285,7 +288,7 @@ async def test_a_long_task_keeps_its_lock(redis_url: str, redis: Redis) -> None:
     async with app, app.server(poll_interval=0.05, lease=2):
         handle = await work.enqueue(1)
         await asyncio.wait_for(begun.wait(), 20)
-        (lock,) = await redis.keys("asynq:{default}:unique:*")
+        lock = lock_of("work")
         await redis.expire(lock, 60)
 
         async def left() -> int:
@@ -307,4 +310,4 @@ async def test_another_payload_keeps_the_lock_of_a_key(redis_url: str, redis: Re
         handle = await work.options(process_in=3600).enqueue(1, "a")
         await app.inspector.update_task_payload("default", handle.id, {"n": 1, "text": "b"})
         assert (await work.enqueue(1, "c")).id == handle.id
-        assert len(await redis.keys("asynq:{default}:unique:*")) == 1
+        assert await redis.get(lock_of("work")) == handle.id.encode()
