@@ -8,6 +8,9 @@ local function admit(key, id, message, lock, lock_ms, repeated)
     end
     return 0
   end
+  if repeated then
+    redis.call('EXISTS', key, KEYS[1]) -- a Cluster where it has not come yet ends the call here: it may be there
+  end
   if lock ~= '' and not redis.call('SET', lock, id, 'NX', 'PX', lock_ms) then
     return -1
   end

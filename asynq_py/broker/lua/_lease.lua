@@ -7,9 +7,14 @@ local function owns(lease, id, token)
 end
 
 -- Is there a hash, or nothing, where the task should be? Asked before anything is written, so that a key that
--- somebody else uses harms this task alone. Where a Cluster is just moving the key away, the call ends here.
-local function is_sound(key)
-  if type(redis.pcall('HLEN', key)) == 'number' then
+-- somebody else uses harms this task alone. Where a Cluster is just moving the key away, the call ends here; and also
+-- where it has not come yet, which Redis tells only when it is asked together with a key that is there.
+local function is_sound(key, lease)
+  local size = redis.pcall('HLEN', key)
+  if size == 0 then
+    redis.call('EXISTS', key, lease)
+  end
+  if type(size) == 'number' then
     return true
   end
   redis.call('EXISTS', key)
@@ -43,7 +48,7 @@ local function release(active, lease, first, step, prefix)
   local ours, released, count = {}, {}, 0
   for i = first, #ARGV, step do
     local id = ARGV[i]
-    if (not prefix or is_sound(prefix .. id)) and owns(lease, id, ARGV[i + 1]) then
+    if (not prefix or is_sound(prefix .. id, lease)) and owns(lease, id, ARGV[i + 1]) then
       ours[id], count = i, count + 1
     end
   end

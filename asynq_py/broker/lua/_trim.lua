@@ -9,6 +9,9 @@ local function trim(archived, prefix, cutoff, capacity, step)
   local keys = {}
   for _, id in ipairs(redis.call('ZRANGE', archived, 0, count - 1)) do
     local lock = redis.pcall('HGET', prefix .. id, 'unique_key')
+    if not lock then
+      redis.call('EXISTS', prefix .. id, archived) -- a Cluster where it has not come yet ends the call here
+    end
     if type(lock) == 'table' then -- the key is no hash, and not ours to delete
       redis.call('EXISTS', prefix .. id) -- if a Cluster is just moving it away, the call ends here
     else

@@ -19,6 +19,8 @@ if repeated then
     if task[1] then
       local n = #taken
       taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, task[1], task[2], false
+    elseif not task.err then
+      redis.call('EXISTS', prefix .. 't:' .. id, lease) -- where a Cluster moves it, and it has not come yet: try again
     end
   end
   if #taken > 0 then
@@ -60,6 +62,7 @@ for _ = 1, 16 do
     if task.err then -- the key is no hash, and not ours to delete; or a Cluster is just moving it: then the call ends
       redis.call('EXISTS', key)
     elseif not message then
+      redis.call('EXISTS', key, pending) -- or it has not come yet to where a Cluster moves it
       lost[#lost + 1] = key
     elseif not seen[id] and (state == 'pending' or not state or not is_elsewhere(id, state)) then
       seen[id] = true

@@ -15,8 +15,8 @@ local keys, answers, finished = {}, {}, {}
 for i = 4, #ARGV, 3 do
   keys[#keys + 1] = prefix .. ARGV[i]
 end
-if #keys > 0 then
-  redis.call('EXISTS', unpack(keys)) -- a Cluster that is just moving one away ends the call here
+if #keys > 0 and redis.call('EXISTS', unpack(keys)) < #keys then -- a Cluster that is just moving one away ends the call
+  redis.call('EXISTS', lease, unpack(keys)) -- and here, where one has not come yet
 end
 local ours = release(active, lease, 4, 3)
 for i = 4, #ARGV, 3 do

@@ -15,6 +15,9 @@ for i = 5, #ARGV do
   if type(has_message) ~= 'number' then
     redis.call('EXISTS', key) -- if a Cluster is just moving it away, the call ends here, before it is changed
   end
+  if has_message == 0 then
+    redis.call('EXISTS', key, source) -- or where it has not come yet
+  end
   local score = redis.call('ZSCORE', lease, id)
   if has_message ~= 1 and not (score and tonumber(score) > now) then
     local taken

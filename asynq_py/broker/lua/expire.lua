@@ -8,7 +8,9 @@ local completed = KEYS[1]
 local prefix, now, step = ARGV[1], ARGV[2], ARGV[3]
 local ids = redis.call('ZRANGEBYSCORE', completed, '-inf', now, 'LIMIT', 0, step)
 for _, id in ipairs(ids) do
-  redis.call('DEL', prefix .. id)
+  if redis.call('DEL', prefix .. id) == 0 then
+    redis.call('EXISTS', prefix .. id, completed) -- a Cluster where it has not come yet ends the call here
+  end
   redis.call('ZREM', completed, id)
 end
 return #ids

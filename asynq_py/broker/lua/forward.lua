@@ -25,6 +25,9 @@ local function forward(set)
       redis.call('EXISTS', key)
     end
     local message, group = task[1], task[2]
+    if not message and not task.err then
+      redis.call('EXISTS', key, set) -- or where they have not come yet
+    end
     local has_group = group and group ~= ''
     local is_open = true
     if has_group then

@@ -16,6 +16,9 @@ for i = #ARGV, 3, -1 do
   if task.err then
     redis.call('EXISTS', key) -- if a Cluster is just moving it away, the call ends here, before it is changed
   end
+  if not task.err and not task[1] then
+    redis.call('EXISTS', key, active) -- or where it has not come yet
+  end
   if not redis.call('ZSCORE', lease, id) and redis.call('LREM', active, 0, id) > 0 then
     local message, state = task[1], task[2]
     if not message then

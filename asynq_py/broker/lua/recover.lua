@@ -22,6 +22,9 @@ for _, id in ipairs(redis.call('ZREVRANGEBYSCORE', lease, cutoff, '-inf', 'LIMIT
     redis.call('EXISTS', key) -- if a Cluster is just moving it away, the call ends here, before it is changed
   end
   local message, state = task[1], task[2]
+  if not message and not task.err then
+    redis.call('EXISTS', key, lease) -- or where it has not come yet
+  end
   redis.call('ZREM', lease, id)
   local was_active = redis.call('LREM', active, 0, id) > 0
   if not message then
