@@ -96,6 +96,9 @@ def test_a_second_run_after_a_success_must_have_a_cause() -> None:
         "3.5 nemesis fault worker-0 part-link 6.0",
         "3.5 nemesis fault servers freeze 4.0",
         "3.5 worker-0.1 stalled - 6.0",
+        # its outcome waits for the loop
+        "4.1 worker-0.1 blocks b 5.2\n"
+        "9.2 nemesis fault worker-0.1 kill-worker 0.0\n9.3 nemesis exited worker-0.1 -9",
     ],
 )
 def test_a_fault_that_costs_a_lease_explains_a_second_run(fault: str) -> None:
@@ -110,6 +113,7 @@ def test_a_fault_that_costs_a_lease_explains_a_second_run(fault: str) -> None:
         "3.5 nemesis fault worker-0 drop-reply 0.0",
         "3.5 nemesis fault servers restart 0.2",
         "3.5 nemesis fault servers starve 3.0",
+        "9.2 nemesis fault worker-0.1 kill-worker 0.0\n9.3 nemesis exited worker-0.1 -9",
         "3.5 nemesis fault worker-0.1 term-worker 0.0\n4.2 nemesis exited worker-0.1 0",
     ],
 )

@@ -104,8 +104,8 @@ def account(entries: Iterable[Entry]) -> Accounts:
             case "exits":
                 accounts.exits.add(entry.who)
                 accounts.faults.append(Fault("exit-worker", entry.who, entry.at, entry.at))
-            case "blocked" | "stalled":
-                kind = "block-loop" if entry.event == "blocked" else "stall"
+            case "blocks" | "stalled":
+                kind = "block-loop" if entry.event == "blocks" else "stall"
                 accounts.faults.append(Fault(kind, entry.who, entry.at, entry.at + float(entry.detail)))
             case "fault":
                 kind, length = entry.detail.split()

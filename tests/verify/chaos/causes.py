@@ -78,7 +78,13 @@ class Causes:
         died_at, _ = self._accounts.deaths.get(before.who, (float("inf"), 0))
         if died_at > after.at:
             return None
-        is_late = died_at > before.ended_at + self._bounds.lease  # its outcome had time enough to be written
+        # its outcome had time enough to be written, or it could not be while the loop was blocked
+        blocked = sum(
+            fault.length
+            for fault in self._by_target[before.who]
+            if fault.kind == "block-loop" and fault.stop >= before.ended_at
+        )
+        is_late = died_at > before.ended_at + self._bounds.lease + blocked
         if is_late or before.end == "lease_lost":
             return None
         if self._struck(before.who, "kill-worker", by=died_at):

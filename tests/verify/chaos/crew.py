@@ -58,6 +58,12 @@ class Post:
             self._ledger.note("exited", self.who, str(code))
             await asyncio.sleep(AGAIN)
 
+    @property
+    def is_there(self) -> bool:
+        """Has the one who is there begun its work?"""
+        is_alive = self._process is not None and self._process.returncode is None
+        return is_alive and (self._folder / "ledger" / self.who).exists()
+
     def signal(self, number: signal.Signals) -> str:
         """Send it to whoever is there. Returns who that is."""
         if self._process is not None and self._process.returncode is None:

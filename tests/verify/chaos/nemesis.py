@@ -147,7 +147,9 @@ class Nemesis:
 
     def _post(self, kind: str, strike: Strike) -> Post:
         posts = self._posts[kind]
-        return posts[strike.target % len(posts)]
+        first = strike.target % len(posts)
+        # who is not there yet is spared, so that on a slow machine somebody works all the same
+        return next((post for post in posts[first:] + posts[:first] if post.is_there), posts[first])
 
     def _link(self, strike: Strike) -> tuple[str, Link]:
         name = list(self._links)[strike.target % len(self._links)]

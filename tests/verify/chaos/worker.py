@@ -71,9 +71,8 @@ class Handlers:
             await asyncio.Event().wait()
 
     async def block(self, task: ActiveTask) -> None:
-        began = now()
+        self._ledger.note("blocks", task.id, f"{float(task.payload):.3f}")  # it may not live to tell
         time.sleep(float(task.payload))  # noqa: ASYNC251 - this is what it is for
-        self._ledger.note("blocked", task.id, f"{now() - began:.3f}", at=began)
 
     async def defy(self, task: ActiveTask) -> None:
         swallowed = 0
