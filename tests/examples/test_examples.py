@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -179,6 +180,30 @@ def test_from_rq(redis_url: str) -> None:
     ]
 
 
+def test_litestar_app(redis_url: str) -> None:
+    assert run("litestar_app.py", redis_url) == [
+        "POST /pictures: 202",
+        "GET /thumbnails/…: small-cat.png",
+        "['images'] {'worker': 'active'}",
+    ]
+
+
+def test_flask_app(redis_url: str) -> None:
+    assert run("flask_app.py", redis_url) == [
+        "POST /users: 202",
+        'GET /mails/…: "welcome, ada"',
+        "404",
+    ]
+
+
+def test_structured_logs(redis_url: str) -> None:
+    bound = {"attempt": 1, "level": "info", "queue": "default", "task_id": "a", "type": "mail:send"}
+    assert [json.loads(line) for line in run("structured_logs.py", redis_url)] == [
+        {**bound, "event": "connected"},
+        {**bound, "event": "sent", "to": "ada"},
+    ]
+
+
 def test_retries_and_errors(redis_url: str) -> None:
     lines = run("retries_and_errors.py", redis_url)
     tries = [line for line in lines if ", try " in line]
@@ -273,6 +298,17 @@ def test_metrics(redis_url: str) -> None:
         series % "done",
         'asynq_tasks_failed_total{queue="default"} 1.0',
         'asynq_tasks_processed_total{queue="default"} 2.0',
+    ]
+
+
+def test_schema() -> None:
+    lines = run("schema.py", None)
+    assert '\tTypeImageResize = "image:resize"' in lines
+    assert "// Image is the payload of image:resize: Make an image smaller." in lines
+    assert "export interface SendWelcomePayload {" in lines
+    assert [line for line in lines if line.startswith("breaks:")] == [
+        "breaks: send_welcome: template: is gone, but payloads that wait have it",
+        "breaks: send_welcome: subject: is new and required; give it a default",
     ]
 
 
