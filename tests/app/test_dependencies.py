@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, NewType, TypeAlias
 
 import pytest
 
@@ -170,16 +170,16 @@ async def test_one_value_is_made_for_a_try_however_many_ask(redis_url: str) -> N
         made.append(object())
         return made[-1]
 
-    Shared = Annotated[object, Depends(shared)]
+    Same: TypeAlias = Annotated[object, Depends(shared)]
 
-    async def first(of: Shared) -> object:
+    async def first(of: Same) -> object:
         return of
 
-    def second(of: Shared, other: Annotated[object, Depends(first)]) -> bool:
+    def second(of: Same, other: Annotated[object, Depends(first)]) -> bool:
         return of is other
 
     @app.task
-    async def work(same: Annotated[bool, Depends(second)] = injected, of: Shared = injected) -> bool:
+    async def work(same: Annotated[bool, Depends(second)] = injected, of: Same = injected) -> bool:
         return same and of is made[-1]
 
     async with app, serving(app):

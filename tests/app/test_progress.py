@@ -23,7 +23,7 @@ class Written:
         self._key = f"asynq:{{default}}:t:{task_id}"
 
     async def __call__(self) -> str:
-        return ((await self._redis.hget(self._key, "progress")) or b"").decode()
+        return str(await self._redis.hget(self._key, "progress"))
 
 
 def told(progress: Progress | None) -> tuple[float, float | None, str | None] | None:
@@ -117,7 +117,7 @@ async def test_who_has_lost_the_task_writes_nothing_and_hears_nothing(redis_url:
         await redis.zadd("asynq:{default}:lease", {handle.id: 4102444800.000001})  # somebody else took it
         go_on.set()
         await asyncio.wait_for(ended.wait(), 20)
-    assert await Written(redis, handle.id)() == ""
+    assert await Written(redis, handle.id)() == "None"
 
 
 async def test_a_redis_that_is_away_costs_the_report_and_not_the_task(

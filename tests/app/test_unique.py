@@ -97,7 +97,7 @@ def test_a_lock_that_could_not_be_renewed_in_time_or_has_no_time_is_refused() ->
 
     with pytest.raises(InvalidOptionError, match="10 or more seconds"):
         sync.options(unique=5, unique_until="success").task(1)
-    assert sync.options(unique=5, unique_until="start").task(1)
+    assert sync.options(unique=5, unique_until="start").task(1).options.unique == 5
     with pytest.raises(InvalidOptionError, match="with `unique`, which says how long"):
         sync.options(unique_until="ttl").task(1)
     with pytest.raises(InvalidOptionError, match="no step of a flow"):
