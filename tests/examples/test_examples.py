@@ -314,7 +314,7 @@ def test_schema() -> None:
 
 def test_schema() -> None:
     lines = run("schema.py", None)
-    assert '\\tTypeImageResize = "image:resize"' in lines
+    assert '\tTypeImageResize = "image:resize"' in lines
     assert "// Image is the payload of image:resize: Make an image smaller." in lines
     assert "export interface SendWelcomePayload {" in lines
     assert [line for line in lines if line.startswith("breaks:")] == [
