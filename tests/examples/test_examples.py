@@ -312,17 +312,6 @@ def test_schema() -> None:
     ]
 
 
-def test_schema() -> None:
-    lines = run("schema.py", None)
-    assert '\tTypeImageResize = "image:resize"' in lines
-    assert "// Image is the payload of image:resize: Make an image smaller." in lines
-    assert "export interface SendWelcomePayload {" in lines
-    assert [line for line in lines if line.startswith("breaks:")] == [
-        "breaks: send_welcome: template: is gone, but payloads that wait have it",
-        "breaks: send_welcome: subject: is new and required; give it a default",
-    ]
-
-
 def test_testing() -> None:
     ended = subprocess.run(
         [
