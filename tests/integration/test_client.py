@@ -491,7 +491,8 @@ async def test_a_task_that_has_failed_before_its_lost_answer_was_asked_for_again
 
 
 async def _is_warm(redis: Redis, key: bytes) -> bool:
-    return b"warm" in (await redis.hget(key.decode(), "msg") or b"")
+    stored = await redis.hget(key.decode(), "msg")
+    return isinstance(stored, bytes) and b"warm" in stored
 
 
 async def test_an_absent_redis_is_told_with_its_cause_and_in_time(free_port: int) -> None:

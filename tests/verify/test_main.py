@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,10 @@ def run(code: str) -> verify.Result:
     return verify.carry_out(scripted("good", code))
 
 
-def writing(folder: Path, report: dict[str, object], code: int = 0) -> str:
+def writing(folder: Path, report: Mapping[str, object], code: int = 0) -> str:
     return (
         f"import pathlib, sys; pathlib.Path({str(folder / 'good.json')!r})"
-        f".write_text({json.dumps(report)!r}); sys.exit({code})"
+        f".write_text({json.dumps(dict(report))!r}); sys.exit({code})"
     )
 
 
