@@ -719,6 +719,24 @@ async def test_what_is_done_and_not_moved_on_is_moved_on_by_the_next_server(app:
         assert await handle.result(timeout=20) == 42
 
 
+async def test_what_nobody_else_can_move_on_is_moved_on_by_whoever_looks_after_flows(
+    app: App, serve: Serve
+) -> None:
+    @app.task
+    async def first() -> int:
+        raise AssertionError("it is done, and gone")
+
+    @app.task
+    async def second(n: int) -> int:
+        return n + 1
+
+    handle = await chain(first.step(), second.step()).enqueue()
+    assert await _flows(app).done(handle.id, "0", b"41") == "DONE"
+    await app.inspector.delete_task("default", f"{handle.id}:0")
+    async with serve(), serve():
+        assert await handle.result(timeout=20) == 42
+
+
 async def test_what_is_enqueued_and_not_noted_runs_once(app: App, serve: Serve, client: Any) -> None:
     runs: list[int] = []
 
