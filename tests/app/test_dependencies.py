@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, NewType, TypeAlias
+from typing import Annotated, Any, NewType
 
 import pytest
 
@@ -170,16 +170,16 @@ async def test_one_value_is_made_for_a_try_however_many_ask(redis_url: str) -> N
         made.append(object())
         return made[-1]
 
-    Same: TypeAlias = Annotated[object, Depends(shared)]
-
-    async def first(of: Same) -> object:
+    async def first(of: Annotated[object, Depends(shared)]) -> object:
         return of
 
-    def second(of: Same, other: Annotated[object, Depends(first)]) -> bool:
+    def second(of: Annotated[object, Depends(shared)], other: Annotated[object, Depends(first)]) -> bool:
         return of is other
 
     @app.task
-    async def work(same: Annotated[bool, Depends(second)] = injected, of: Same = injected) -> bool:
+    async def work(
+        same: Annotated[bool, Depends(second)] = injected, of: Annotated[object, Depends(shared)] = injected
+    ) -> bool:
         return same and of is made[-1]
 
     async with app, serving(app):
