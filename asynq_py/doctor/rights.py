@@ -22,7 +22,7 @@ _VIEWER: Final = (
 NEEDS: Final[Mapping[Role, Sequence[str]]] = {
     Role.CLIENT: f"{_COMMON} exists hget hset lpush sadd set zadd".split(),
     Role.SCHEDULER: (
-        f"{_COMMON} del exists expire hget hmget hset lpush sadd set zadd zrem zremrangebyrank "
+        f"{_COMMON} del exists expire hget hmget hset lpush sadd set time zadd zrem zremrangebyrank "
         "zremrangebyscore"
     ).split(),
     Role.WORKER: (

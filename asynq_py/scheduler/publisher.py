@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import anyio
@@ -24,7 +24,7 @@ NEVER: Final = -62135596800  # Go's zero time; a field left out would read as 19
 
 
 class Publisher:
-    """`entries`: those of the moment. `heartbeat`: seconds."""
+    """`entries`: those of the moment. `heartbeat`: seconds. `set_clock`: by that of Redis."""
 
     def __init__(
         self,
@@ -34,12 +34,14 @@ class Publisher:
         entries: Callable[[], Collection[Entry]],
         *,
         heartbeat: float,
+        set_clock: Callable[[], Awaitable[object]],
     ) -> None:
         self._registry = registry
         self._clock = clock
         self._outage = outage
         self._entries = entries
         self._heartbeat = heartbeat
+        self._set_clock = set_clock
         self._identity = identity()
         self._left: list[str] = []
         self._beats = 0
@@ -65,6 +67,7 @@ class Publisher:
         if self._beats % SWEEP == 0:
             await self._registry.sweep_schedulers(now=now)
         self._beats += 1
+        await self._set_clock()
 
     async def _say_goodbye(self) -> None:
         gone = [*self._left, *(entry.id for entry in self._entries())]

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import math
 from enum import StrEnum
+from functools import partial
 from types import TracebackType
 from typing import Self, TypedDict, Unpack
 
 import anyio
 
 from asynq_py.broker.lanes import open_lane
+from asynq_py.broker.redis_clock import RedisClock
 from asynq_py.broker.registry import Registry
 from asynq_py.broker.ticks import Ticks
 from asynq_py.clock import Clock, check_clock
@@ -90,7 +92,7 @@ class Scheduler:
         self._missed: Missed = check_missed(missed)
         self._payload_limit = payload_limit
         self._handle_signals = handle_signals
-        self._clock = check_clock(clock)
+        self._clock = RedisClock(check_clock(clock))
         self._connector = Connector(redis)
         self._lane = open_lane(self._connector, role="scheduler")
         self._outage = Outage(str(self._connector))
@@ -99,11 +101,13 @@ class Scheduler:
         self._publisher = Publisher(
             *(registry, self._clock, self._outage, lambda: list(self._entries.values())),
             heartbeat=check_seconds("heartbeat", heartbeat, least=0.01),
+            set_clock=partial(self._clock.set, self._lane),
         )
         self._ticker = Ticker(
             *(Ticks(self._lane, self._clock), registry, self._clock, self._outage),
             *(lambda: list(self._entries.values()), Hooks(pre_enqueue, post_enqueue)),
             within=check_seconds("missed_within", missed_within),
+            set_clock=partial(self._clock.set_once, self._lane),
         )
         self._state = SchedulerState.NEW
         self._task: asyncio.Task[None] | None = None
@@ -263,5 +267,6 @@ class Scheduler:
         """Fail now if Redis denies us; but an absent Redis is waited for."""
         try:
             await self.ping()
+            await self._clock.set(self._lane)
         except BrokerUnavailableError as error:
             self._outage.noticed(error)

@@ -71,7 +71,9 @@ class Hooks:
 
 
 class Ticker:
-    """`entries`: those of the moment. `within`: seconds after which a missed time is let go."""
+    """`entries`: those of the moment. `within`: seconds after which a missed time is let go. `set_clock`: by
+    that of Redis, before an entry is due for the first time.
+    """
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class Ticker:
         hooks: Hooks,
         *,
         within: float,
+        set_clock: Callable[[], Awaitable[object]],
     ) -> None:
         self._ticks = ticks
         self._registry = registry
@@ -91,14 +94,15 @@ class Ticker:
         self._entries = entries
         self._hooks = hooks
         self._within = within
-        self._begun_at = clock.time()
+        self._set_clock = set_clock
+        self._begun_at = clock.monotonic()
         self._ids = TaskIDs()
         self._wake = asyncio.Event()
         self._is_ending = False
 
     def begin(self) -> None:
         """From now on times count for entries that no scheduler has had before."""
-        self._begun_at = self._clock.time()
+        self._begun_at = self._clock.monotonic()  # the time of day may yet be set
 
     def wake(self) -> None:
         """Look at the entries now: they have changed."""
@@ -144,6 +148,7 @@ class Ticker:
         """Enqueue what is due of one entry. What finds no Redis is due again with the next look."""
         try:
             if entry.last is None:
+                await self._set_clock()
                 await self._resume(entry)
             for at in entry.due(self._clock.time(), within=self._within):
                 await self._fire(entry, at)
@@ -161,7 +166,8 @@ class Ticker:
         """Go on where any scheduler was, or begin now."""
         last = await self._ticks.last(entry.options.queue, entry.identity)
         entry.previous = last
-        entry.advance(self._begun_at if last is None else last)
+        begun_at = self._clock.time() - (self._clock.monotonic() - self._begun_at)
+        entry.advance(begun_at if last is None else last)
 
     async def _fire(self, entry: Entry, at: int) -> None:
         firing = await self._firing(entry, at)
@@ -175,6 +181,7 @@ class Ticker:
                 state=item.state,
                 process_at=int(item.process_at),
                 group=item.options.group or "",
+                until="" if item.rule is None else item.rule.until,
             )
         except (BrokerUnavailableError, BrokerError) as error:
             firing.error = error

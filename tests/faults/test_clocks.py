@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import ActiveTask, Client, Server, Task
+from asynq_py import ActiveTask, Client, Scheduler, Server, Task
 from asynq_py.broker.lane import Lane
 from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.redis_clock import RedisClock
@@ -90,6 +90,20 @@ async def test_what_is_scheduled_comes_in_time_though_the_servers_clock_is_behin
     await client.enqueue(Task("t"), process_in=1)
     async with Server(redis_url, lambda task: None, clock=WrongClock(-HOUR)):
         await books_become(redis, Books(processed=1))
+
+
+@pytest.mark.parametrize("ahead", [HOUR, -HOUR], ids=["ahead", "behind"])
+async def test_times_of_periodic_tasks_come_when_they_are_due_though_the_schedulers_clock_is_wrong(
+    redis_url: str, redis: Redis, ahead: float
+) -> None:
+    """F27: else one scheduler would take the times of all others, an hour too early."""
+    scheduler = Scheduler(redis_url, clock=WrongClock(ahead))
+    scheduler.register("@every 1s", Task("t"))
+    async with scheduler:
+        await eventually(lambda: books(redis), lambda seen: len(seen.pending) >= 2)
+        (key,) = [key async for key in redis.scan_iter("asynq:{default}:cron:*")]
+        last = int(await redis.hget(key, "at") or 0)
+    assert abs(last - SystemClock().time()) < 60
 
 
 async def test_a_clock_that_is_wrong_is_told_once_and_its_correction_too(
