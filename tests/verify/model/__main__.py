@@ -20,10 +20,10 @@ OFTEN = 20  # times that two operations must have met on one task to be sure of 
 def main() -> int:
     options = _options()
     number = random.randrange(1_000_000) if options.seed is None else options.seed
-    sys.stdout.write(f"seed {number}\n")
-    sys.stdout.flush()
+    _say(f"seed {number}\n")
     with running(options.redis) as url, worlds(url) as world:
         figures, failures = _machine(world, options.steps, number)
+        _say(f"{figures['steps']} steps in {figures['seconds']} s\n")
         if not failures and options.mutants:
             chosen = random.Random(number).sample(MUTANTS, min(options.mutants, len(MUTANTS)))
             more, failures = _defects(world, chosen, options.patience, number)
@@ -65,7 +65,12 @@ def _defects(
     without = run(world, steps=steps, number=number)
     old = stale()
     chosen = [mutant for mutant in chosen if mutant not in old]
-    survivors = [m for m in chosen if not without.failure and not is_killed(world, m, steps, number)]
+    survivors = []
+    for mutant in chosen if not without.failure else ():
+        is_found = is_killed(world, mutant, steps, number)
+        survivors += [] if is_found else [mutant]
+        _say("." if is_found else "S")
+    _say("\n")
     figures: dict[str, Figure] = {
         "defects sown": len(chosen),
         "defects found": 0 if without.failure else len(chosen) - len(survivors),
@@ -75,6 +80,11 @@ def _defects(
     }
     failures = [without.failure] if without.failure else [f"not found: {m.name}" for m in survivors]
     return figures, failures
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _options() -> argparse.Namespace:
