@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError
 
 from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
 
@@ -36,8 +36,10 @@ def translated(reply: Any) -> Any:
     if not isinstance(reply, RedisError):
         return reply
     reason, text = code(reply), str(reply)
-    if reason in _TRANSIENT:
-        error: AsynqError = BrokerUnavailableError(f"Redis cannot serve now ({reason}): {text}")
+    if isinstance(reply, NoScriptError):  # the connection broke before it could be sent whole
+        error: AsynqError = BrokerUnavailableError("Redis did not answer when asked again")
+    elif reason in _TRANSIENT:
+        error = BrokerUnavailableError(f"Redis cannot serve now ({reason}): {text}")
     elif _HALF_MOVED in text:
         error = BrokerUnavailableError(f"Redis cannot serve now, a slot is moving: {text}", maybe_done=True)
     elif reason in _DENIED or any(words in text for words in _DENIED_WITHIN):

@@ -88,6 +88,24 @@ async def test_each_call_counts_once_when_scripts_are_unknown_in_a_batch(lane: L
     assert await redis.get("n") == b"11"
 
 
+async def test_a_script_that_was_not_known_when_the_connection_broke_has_found_no_redis(
+    lane: Lane, proxy: Proxy
+) -> None:
+    before = proxy.inject(Hold(), at=b"PING")
+    proxy.inject(Cut(), at=b"GET")
+    waiting = [lane.post(Command(("PING",)))]
+    await before.happened.wait()
+
+    waiting += [lane.post(ADD(["n"], (1,))), lane.post(Command(("GET", "n")))]  # in one round trip
+    before.release.set()
+    _, unknown, lost = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert isinstance(unknown, BrokerUnavailableError)
+    assert not unknown.maybe_done
+    assert isinstance(lost, BrokerUnavailableError)
+    assert await lane.post(ADD(["n"], (1,))) == 1
+
+
 async def test_scripts_flushed_in_the_middle_of_a_batch_are_sent_again(direct: Lane, redis: Redis) -> None:
     body = "return redis.call('INCR', KEYS[1])"
     script = Script("n", body, _sha(body))
