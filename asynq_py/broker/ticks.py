@@ -49,17 +49,27 @@ class Ticks:
         self._clock = clock
 
     async def enqueue_tick(
-        self, queue: str, tick: Tick, task: NewTask, *, state: TaskState, process_at: int, group: str
+        self,
+        queue: str,
+        tick: Tick,
+        task: NewTask,
+        *,
+        state: TaskState,
+        process_at: int,
+        group: str,
+        until: str = "",
     ) -> tuple[Taken, int]:
         """Store a task if its time is still free. Safe to repeat.
 
-        `state`: PENDING, SCHEDULED or AGGREGATING. Returns what became of it, and the last time of the entry.
+        `state`: PENDING, SCHEDULED or AGGREGATING. `until`: when a task that holds its lock keeps it off no
+        more: "start", "success", "end" or "ttl"; or "": when the lock ends. Returns what became of it, and
+        the last time of the entry.
         """
         k = QueueKeys(queue)
         now_ns = int(self._clock.time() * 1_000_000) * 1000
         arguments = (
             *(k.task_prefix, k.group_prefix, now_ns, tick.at, tick.spacing),
-            *(max(limits.TICK_TTL, tick.keep), tick.token, state.value, *task, process_at, group),
+            *(max(limits.TICK_TTL, tick.keep), tick.token, state.value, *task, process_at, group, until),
         )
         # before the task, so that no tool ever misses a queue that has one
         _, (answer, last) = await self._lane.call_all(

@@ -27,6 +27,7 @@ from asynq_py import (
 from asynq_py.unique import RuledTask, UniqueRule
 from asynq_py.wire.keys import QueueKeys
 from tests.app.test_app import serving
+from tests.clock import ManualClock
 from tests.eventually import eventually
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -311,3 +312,23 @@ async def test_another_payload_keeps_the_lock_of_a_key(redis_url: str, redis: Re
         await app.inspector.update_task_payload("default", handle.id, {"n": 1, "text": "b"})
         assert (await work.enqueue(1, "c")).id == handle.id
         assert await redis.get(lock_of("work")) == handle.id.encode()
+
+
+async def test_an_archived_task_of_an_entry_does_not_stop_its_next_times(
+    redis_url: str, redis: Redis
+) -> None:
+    app, clock = App(redis_url), ManualClock(4102542240.0)
+
+    @app.cron("@every 60s", unique_key="one", unique_until="end", max_retry=0)
+    async def report() -> None: ...
+
+    async def pending() -> int:
+        return int(await redis.llen("asynq:{default}:pending"))
+
+    async with app, app.scheduler(clock=clock) as scheduler:
+        assert scheduler is not None
+        for _ in range(2):
+            clock.advance(60)
+            await eventually(pending, lambda count: count == 1)
+            (waiting,) = await app.inspector.list_pending("default")
+            await app.inspector.archive_task("default", waiting.id)

@@ -10,14 +10,10 @@
 -- The state of the other decides, so it does not matter who runs it: a worker in Go frees a lock after a success only.
 -- Peer  none; what is stored is that of asynq (Go) enqueueUniqueCmd and its like; wire format 5.2, 5.3, 5.5.
 -- include _find
+-- include _rule
 local lock, pending, scheduled, groups = unpack(KEYS)
 local prefix, now, repeated, state, score, group = ARGV[1], ARGV[2], ARGV[3] == '1', ARGV[4], ARGV[5], ARGV[6]
 local id, message, lock_ms, rule, replaces = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11] == '1'
-local OVER = { -- by rule, states in which a task keeps nobody off any more
-  start = {active = 1, retry = 1, archived = 1, completed = 1},
-  success = {completed = 1},
-  ['end'] = {completed = 1, archived = 1},
-}
 local WAITING = {pending = 1, scheduled = 1, retry = 1, aggregating = 1, archived = rule ~= 'ttl' and 1 or nil}
 local key = prefix .. 't:' .. id
 
@@ -34,12 +30,8 @@ end
 local holder = redis.call('GET', lock)
 if holder then
   local other = prefix .. 't:' .. holder
-  local at = redis.pcall('HGET', other, 'state')
-  if type(at) == 'table' then
-    redis.call('EXISTS', other) -- if a Cluster is just moving it away, the call ends here
-    at = false
-  end
-  if rule == 'ttl' or at and not OVER[rule][at] then
+  local over, at = is_over(rule, other)
+  if not over then
     local answer, from, source, in_group = 'NO', nil, nil, nil
     if replaces and at and WAITING[at] then
       answer, from, source, in_group = find(prefix, holder, '')

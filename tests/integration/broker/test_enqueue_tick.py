@@ -33,9 +33,10 @@ async def put(
     spacing: int = 0,
     state: TaskState = TaskState.PENDING,
     group: str = "",
+    until: str = "",
 ) -> tuple[Taken, int]:
     tick = Tick("e", at, spacing, token)
-    return await ticks.enqueue_tick("q", tick, task, state=state, process_at=at + 9, group=group)
+    return await ticks.enqueue_tick("q", tick, task, state=state, process_at=at + 9, group=group, until=until)
 
 
 async def test_the_first_one_stores_the_task_and_takes_the_time(ticks: Ticks, redis: Redis) -> None:
@@ -112,3 +113,54 @@ async def test_a_task_may_wait_for_its_time_or_in_a_group(ticks: Ticks, redis: R
 
 async def test_what_was_never_due_has_no_last_time(ticks: Ticks) -> None:
     assert await ticks.last("q", "e") is None
+
+
+LOCK = "asynq:{q}:unique:t:"
+
+
+@pytest.mark.parametrize(
+    ("until", "state", "answer"),
+    [
+        ("", "archived", Taken.LOCKED),
+        ("success", "archived", Taken.LOCKED),
+        ("end", "archived", Taken.STORED),
+        ("end", "active", Taken.LOCKED),
+        ("start", "active", Taken.STORED),
+        ("start", "pending", Taken.LOCKED),
+        ("ttl", "archived", Taken.LOCKED),
+        ("", None, Taken.LOCKED),
+        ("success", None, Taken.STORED),
+        ("ttl", None, Taken.LOCKED),
+    ],
+)
+async def test_by_its_rule_the_state_of_the_other_decides_whether_that_keeps_it_off(
+    ticks: Ticks, redis: Redis, until: str, state: str | None, answer: Taken
+) -> None:
+    await redis.set(LOCK, "old")
+    if state is not None:
+        await redis.hset("asynq:{q}:t:old", mapping={"msg": new("old").message, "state": state})
+
+    assert await put(ticks, AT, new("a", lock=LOCK, lock_ms=60_000), until=until) == (answer, AT)
+
+    assert await redis.get(LOCK) == (b"a" if answer is Taken.STORED else b"old")
+    if answer is Taken.STORED:
+        assert 59_000 < await redis.pttl(LOCK) <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("until", "fields"),
+    [
+        ("", {b"unique_key"}),
+        ("start", {b"unique_key"}),
+        ("success", {b"unique_key", b"unique_ms"}),
+        ("end", {b"unique_key", b"unique_ms"}),
+        ("ttl", set[bytes]()),
+    ],
+)
+async def test_a_task_keeps_what_its_rule_needs(
+    ticks: Ticks, redis: Redis, until: str, fields: set[bytes]
+) -> None:
+    await put(ticks, AT, new("a", lock=LOCK, lock_ms=60_000), until=until)
+
+    found = await redis.hkeys("asynq:{q}:t:a")
+    assert {name for name in found if name.startswith(b"unique")} == fields
