@@ -169,7 +169,7 @@ class Telemetry:
             _link(span, propagator.extract(task.headers, Context()))
             return task
         headers: dict[str, str] = {}
-        propagator.inject(headers)
+        propagator.inject(headers)  # pyright: ignore[reportArgumentType]  # of its own default
         return task.with_headers(headers) if headers else task
 
     # -- handling ---------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.test import override_settings
 
 APP = "asynq_py.integrations.django"
-TASKS = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+TASKS = "django.tasks" if django.VERSION[0] >= 6 else "django_tasks"
 
 
 def _tasks(redis_url: str | None, **options: Any) -> dict[str, Any]:
@@ -215,7 +215,7 @@ async def test_on_commit_a_task_leaves_with_the_transaction_or_not_at_all(
 ) -> None:
     def request() -> tuple[str, list[tuple[str, str]]]:
         try:
-            with transaction.atomic():
+            with transaction.atomic():  # pyright: ignore[reportGeneralTypeIssues]  # untyped
                 result = jobs.add.enqueue(1)
                 before = list(told)
                 if not commit:
