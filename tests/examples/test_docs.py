@@ -135,11 +135,11 @@ def test_the_test_shown_to_users_passes(tmp_path: Path) -> None:
 
 def test_commands_of_make_exist() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    known = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    known = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     told = {
         name
         for page in PAGES
-        for name in re.findall(r"(?:^|`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)
+        for name in re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)
     }
     assert {"demo", "test"} <= told <= known
 
@@ -147,9 +147,9 @@ def test_commands_of_make_exist() -> None:
 def test_make_help_lists_every_command() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     (phony,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
-    listed = re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)
+    listed = re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)
     assert sorted(phony.split()) == sorted(listed)
-    assert set(listed) == set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    assert set(listed) == set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
 
 
 # -- links and paths ----------------------------------------------------------------------------------------
