@@ -169,6 +169,35 @@ async def test_who_enqueues_flows_needs_a_few_rights_more(as_user: As, redis: Re
     assert await denials(redis) == []
 
 
+async def test_rules_for_unique_tasks_need_a_few_rights_more(as_user: As, redis: Redis) -> None:
+    url, other_url = await as_user("asynq-client"), await as_user("asynq-scheduler")
+    needs = re.search(
+        r"\[rules for unique tasks\]\(.*?\) needs `(.*?)`, and to replace others\s`(.*?)`, .*? `(.*?)`\.",
+        GUIDE.read_text("utf-8"),
+    )
+    assert needs
+    await allow(redis, "asynq-client", needs[1].split())
+    app, entries = App(url), App(other_url)
+
+    @app.task(unique_key="{n}", unique_until="end", on_conflict="return")
+    async def work(n: int) -> None: ...
+
+    @entries.cron("@every 1s", unique_key="one", unique_until="end")
+    async def report() -> None: ...
+
+    async with app:
+        first = await work.enqueue(1)
+        assert not (await work.enqueue(1)).is_new
+        await allow(redis, "asynq-client", needs[2].split())
+        for where in ({}, {"group": "g"}, {"process_in": 60}):
+            assert (await work.options(on_conflict="replace", **where).enqueue(1)).is_new  # type: ignore[arg-type]
+    await allow(redis, "asynq-scheduler", needs[3].split())
+    async with entries.scheduler():
+        await eventually(lambda: redis.exists("asynq:{default}:pending"))
+    assert first.is_new
+    assert await denials(redis) == []
+
+
 async def allow(redis: Redis, user: str, more: list[str]) -> None:
     async with each_server(redis) as servers:
         for server in servers:
