@@ -23,10 +23,10 @@ PATIENCE: Final = 180.0
 
 
 class Flood(NamedTuple):
-    """`count` messages of `size` bytes, made of a number."""
+    """`number` messages of `size` bytes, made of a number."""
 
     name: str
-    count: int
+    number: int
     size: int
     make: Callable[[int], TaskMessage]
 
@@ -51,7 +51,7 @@ def growth() -> dict[str, tuple[int, int]]:
         redis: Any = client
         redis.flushall()
         with _worker(url) as pid:
-            _send(redis, FLOODS[0]._replace(count=500))
+            _send(redis, FLOODS[0]._replace(number=500))
             _wait_until_empty(redis)
             for flood in FLOODS:
                 before = _status(pid, "VmRSS")
@@ -64,7 +64,7 @@ def growth() -> dict[str, tuple[int, int]]:
 
 
 def _send(redis: Any, flood: Flood) -> None:
-    for number in range(flood.count):
+    for number in range(flood.number):
         message = flood.make(number)
         message.id, message.queue, message.timeout = f"{flood.name}-{number}", "default", 600
         redis.hset(K.task(message.id), mapping={"msg": encode(message), "state": "pending"})
