@@ -149,7 +149,7 @@ class Stage:
             await self.scheduler.tick_once()
 
     async def _renew_leases(self) -> None:
-        """A server that lives renews them in time, so here they are as they would be by now."""
+        """And unique locks. A server that lives does it in time, so here they are as they would be by now."""
         by_queue: dict[str, list[Attempt]] = {}
         for attempt in self.parts.inflight:
             by_queue.setdefault(attempt.queue, []).append(attempt)
@@ -157,6 +157,10 @@ class Stage:
         for queue, attempts in by_queue.items():
             owned = [attempt.owned for attempt in attempts]
             await self.parts.upkeep.extend(queue, owned, expires_at=expires_at)
+            keys = [attempt.message.unique_key for attempt in attempts]
+            locks = [(task, key) for task, key in zip(owned, keys, strict=True) if key]
+            if locks:
+                await self.parts.upkeep.renew_locks(queue, locks)
 
 
 def _step(part: object) -> Step:

@@ -10,7 +10,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asynq_py import App, PayloadError, Router, Task, TaskFailedError, TaskState
+from asynq_py import (
+    App,
+    Depends,
+    DuplicateTaskError,
+    PayloadError,
+    Router,
+    Task,
+    TaskFailedError,
+    TaskState,
+    current_app_state,
+)
 from asynq_py.testing import Rehearsal
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -207,8 +217,6 @@ async def test_the_lifespan_of_the_app_surrounds_its_tasks() -> None:
 
     @app.task
     async def work(forever: bool) -> None:
-        from asynq_py import current_app_state
-
         current_app_state(list).append("run")
         try:
             await asyncio.sleep(1000 if forever else 0)
@@ -221,6 +229,61 @@ async def test_the_lifespan_of_the_app_surrounds_its_tasks() -> None:
         await work.enqueue(True)
         await t.advance(1)
     assert seen == ["open", "run", "end", "run", "end", "close"]
+
+
+async def test_what_is_injected_is_made_and_may_be_replaced() -> None:
+    app = App()
+
+    def who() -> str:
+        return "real"
+
+    @app.task
+    async def work(name: str = Depends(who)) -> None:
+        sent.append(name)
+
+    async with app.test() as t:
+        await work.enqueue()
+        await t.run_until_idle()
+        with app.override(who, lambda: "fake"):
+            await work.enqueue()
+            await t.run_until_idle()
+    assert sent == ["real", "fake"]
+
+
+async def test_a_unique_task_keeps_its_lock_while_it_runs_and_loses_it_in_time() -> None:
+    app = App()
+
+    @app.task(unique=60, unique_until="end")
+    async def work(seconds: int) -> None:
+        await asyncio.sleep(seconds)
+
+    async with app.test() as t:
+        await work.options(timeout=7200).enqueue(3600)
+        await t.advance("30m")
+        with pytest.raises(DuplicateTaskError):
+            await work.options(timeout=7200).enqueue(3600)
+        await t.advance("31m")
+        await work.enqueue(3600)
+
+
+async def test_a_flow_goes_from_step_to_step_and_survives_a_failure() -> None:
+    app = App(retention=600)
+
+    @app.task
+    async def one(n: int) -> int:
+        return n + 1
+
+    @app.task
+    async def two(n: int) -> int:
+        return n * 2
+
+    async with app.test() as t:
+        t.failing(two, ConnectionError)
+        flow = await one.step(1).then(two.step()).enqueue()
+        await t.run_until_idle()
+        assert [ran.type for ran in t.ran] == ["one", "two"]
+        await t.advance("5m")
+        assert await flow.result(timeout=10) == 4
 
 
 async def test_behind_the_test_the_app_is_as_before() -> None:

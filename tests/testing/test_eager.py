@@ -15,6 +15,7 @@ from asynq_py import (
     ActiveTask,
     App,
     AsynqError,
+    Depends,
     InvalidOptionError,
     PayloadError,
     RevokeTask,
@@ -218,6 +219,36 @@ async def test_the_state_of_the_lifespan_is_that_of_the_block() -> None:
         async with app.lifespan() as state:
             await keep.enqueue(5)
     assert state == [5]
+
+
+async def test_what_is_injected_is_made_for_the_call_and_closed_after_it(app: App) -> None:
+    seen: list[str] = []
+
+    async def session() -> AsyncGenerator[str]:
+        seen.append("open")
+        yield "session"
+        seen.append("close")
+
+    @app.task
+    async def work(s: str = Depends(session)) -> None:
+        seen.append(s)
+
+    with app.eager():
+        await work.enqueue()
+    assert seen == ["open", "session", "close"]
+
+
+async def test_unique_tasks_are_run_each_time(app: App) -> None:
+    seen: list[int] = []
+
+    @app.task(unique=60, unique_key=lambda n: "all")
+    async def work(n: int) -> None:
+        seen.append(n)
+
+    with app.eager():
+        await work.enqueue(1)
+        await work.enqueue(1)
+    assert seen == [1, 1]
 
 
 async def test_core_tasks_through_its_client_run_as_well(app: App) -> None:
