@@ -200,6 +200,24 @@ async def test_the_traceback_of_a_bad_import_comes_with_debug(run: Program, app:
     assert 'return {}["host"]' in answer.err
 
 
+async def test_a_lifespan_that_fails_ends_the_start_with_its_reason(run: Program, app: Path) -> None:
+    app.with_name("shop.py").write_text(
+        "from contextlib import asynccontextmanager\n"
+        "from asynq_py import App\n\n\n"
+        "@asynccontextmanager\n"
+        "async def lifespan():\n"
+        "    raise KeyError('DATABASE_URL')\n"
+        "    yield\n\n\n"
+        "app = App(lifespan=lifespan)\n"
+    )
+
+    answer = await run("worker", "shop:app", code=1)
+
+    line = "asynq-py: the lifespan failed before the first task: KeyError: 'DATABASE_URL'"
+    assert answer.err.splitlines()[-1] == line
+    assert "Traceback" not in answer.err
+
+
 async def test_a_wrong_weight_is_one_line(run: Program, app: Path) -> None:
     line = await run.fails("worker", "tasks:server", "--queues", "a=0", code=2)
     assert "'a=0' is neither a queue nor one with its weight, such as low=1" in line
