@@ -120,9 +120,20 @@ class AsynqBackend(BaseTaskBackend):  # type: ignore[misc]  # Django brings no t
             worker_ids=[],
         )
 
+    def core_task(self, task: Any, *args: Any, **kwargs: Any) -> CoreTask:
+        """Make a task of asynq of a call: for a Scheduler, a flow, or a client of your own.
+
+        Raises: InvalidTask. TypeError: JSON cannot hold the arguments.
+        """
+        return self._task(self._result_of(task, args, kwargs), {BACKEND: self.alias})
+
     def _message(self, result: Any) -> CoreTask:
+        headers = {BACKEND: self.alias, ENQUEUED_AT: result.enqueued_at.isoformat()}
+        return self._task(result, headers).with_options(task_id=result.id)
+
+    def _task(self, result: Any, headers: Mapping[str, str]) -> CoreTask:
         task = result.task
-        options: TaskOptions = {**self._defaults, "queue": task.queue_name, "task_id": result.id}
+        options: TaskOptions = {**self._defaults, "queue": task.queue_name}
         for name in ("max_retry", "timeout", "retention", "unique"):
             if (value := getattr(task, name, None)) is not None:
                 options[name] = value
@@ -132,7 +143,7 @@ class AsynqBackend(BaseTaskBackend):  # type: ignore[misc]  # Django brings no t
         return CoreTask(
             PREFIX + task.module_path,
             {"args": result.args, "kwargs": result.kwargs},
-            headers={BACKEND: self.alias, ENQUEUED_AT: result.enqueued_at.isoformat()},
+            headers=headers,
             **options,
         )
 

@@ -279,6 +279,20 @@ async def test_a_payload_that_is_none_of_ours_is_archived(client: Client, inspec
         await eventually(state, lambda seen: seen is TaskState.ARCHIVED)
 
 
+async def test_a_call_is_a_core_task_that_schedulers_enqueue_again_and_again(client: Client) -> None:
+    backend = task_backends["default"]
+    again = backend.core_task(jobs.add, 1, b=2)
+    infos = [await client.enqueue(again) for _ in range(2)]
+    async with working():
+        for info in infos:
+
+            async def status(task_id: str = info.id) -> str:
+                return str((await jobs.add.aget_result(task_id)).status)
+
+            assert await eventually(status, lambda seen: seen == "SUCCESSFUL") == "SUCCESSFUL"
+    assert (await jobs.add.aget_result(infos[0].id)).enqueued_at is None
+
+
 def test_settings_that_mean_nothing_are_told(redis_url: str) -> None:
     with (
         override_settings(TASKS=_tasks(redis_url, max_retires=3)),
