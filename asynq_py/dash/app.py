@@ -55,7 +55,9 @@ class Dashboard(App[None]):
         self.run_worker(self.poller.run(), name="poller", group="poller")
 
     def _in_front(self) -> LiveScreen[Any] | None:
-        """The screen that is seen, be it behind a question."""
+        """The screen that is seen, be it behind a question. None at the end: screens lose their widgets."""
+        if not self.is_running:
+            return None
         screens = (screen for screen in reversed(self.screen_stack) if isinstance(screen, LiveScreen))
         return next(screens, None)
 

@@ -31,13 +31,14 @@ class Poller:
         """Look again and again. A Redis that is away is waited for, its errors are shown; bugs end it."""
         while True:
             self._asked.clear()
-            is_away = await self._look()
+            is_away = await self.look_once()
             pause = min(self._interval, LONGEST_WAIT) if is_away else self._interval
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._asked.wait()
 
-    async def _look(self) -> bool:
+    async def look_once(self) -> bool:
+        """Look for the screen in front. Returns whether Redis is away."""
         screen = self._current()
         if screen is None:
             return False

@@ -30,6 +30,15 @@ async def test_help_has_every_key_of_the_footer(seeded: Redis, redis_url: str, c
         await seat.until(lambda: not isinstance(seat.app.screen, HelpScreen))
 
 
+async def test_nobody_looks_any_more_when_the_dashboard_ends(
+    seeded: Redis, redis_url: str, clock: ManualClock
+) -> None:
+    async with before(redis_url, clock) as seat:
+        seat.app._running = False  # as at the end: widgets go before the poller is cancelled
+        await seat.app.screen.query("*").remove()
+        assert not await seat.app.poller.look_once()
+
+
 async def test_light_and_dark(seeded: Redis, redis_url: str, clock: ManualClock) -> None:
     async with before(redis_url, clock) as seat:
         assert seat.app.current_theme.dark
