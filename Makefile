@@ -34,8 +34,8 @@ check: $(READY) ## format, lint, types, layers
 	$(BIN)/pyright
 	$(BIN)/pytest -q tests/test_layers.py
 
-test: $(READY) ## run the tests (REDIS=embedded|redis-server|docker|sentinel|cluster|all chooses the server)
-	$(BIN)/pytest $(if $(REDIS),--redis=$(REDIS)) $(ARGS)
+test: $(READY) ## run the tests, some at once (REDIS=embedded|redis-server|docker|sentinel|cluster|all, JOBS=4)
+	$(BIN)/pytest --numprocesses=$(or $(JOBS),4) --dist=loadfile $(if $(REDIS),--redis=$(REDIS)) $(ARGS)
 
 verify: $(READY) ## try the promises for ten minutes: model, kills, chaos, fuzz, load, security; one table
 	$(BIN)/python -m tests.verify $(ARGS)

@@ -94,7 +94,6 @@ async def of_two(task: ActiveTask, more: object) -> None: ...
 @pytest.mark.parametrize(
     "handler",
     [None, "f", 1, generator, async_generator, functools.partial(generator), of_nothing, of_two, ServeMux],
-    ids=str,
 )
 def test_what_would_not_run_is_refused(handler: Any) -> None:
     """Calling a generator function runs nothing of it: the task would be lost as done."""

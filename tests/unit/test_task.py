@@ -55,7 +55,7 @@ def _endless() -> list[Any]:
         _endless(),
         {(): 1},
     ],
-    ids=repr,
+    ids=["object", "set", "nan", "inf", "surrogate", "surrogate within", "endless", "odd key"],
 )
 def test_a_payload_that_cannot_be_sent_is_refused_without_being_shown(payload: object) -> None:
     with pytest.raises(InvalidOptionError, match=r"^payload=<class .*> is not allowed: ") as caught:
