@@ -78,9 +78,10 @@ def audit() -> Outcome:
             tools() / "pip-audit", *arguments, "--format", "json", "--skip-editable",
             "--progress-spinner", "off", code=None,
         )  # fmt: skip
-        found = json.loads(ended.stdout)["dependencies"]
     except SkippedError as error:
         return Outcome(f"skipped: {error}")
+    try:
+        found = json.loads(ended.stdout)["dependencies"]
     except ValueError:
         last = (ended.stderr.strip() or "no word").splitlines()[-1]
         return Outcome(f"skipped: {last[:200]}")
