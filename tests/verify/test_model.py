@@ -49,6 +49,16 @@ def test_a_defect_is_found(world: World, name: str) -> None:
     assert with_defect.failure
 
 
+def test_a_defect_of_gos_scripts_is_found(world: World) -> None:
+    """Reliability M3: a report that comes too late takes the task off active, then finds that it may not."""
+    if why := why_without_go():
+        pytest.skip(why)
+
+    with_defect = run(world, steps=3000, number=1, with_go=True, shrinks=False, go_is_careless=True)
+
+    assert "Redis and the model differ" in with_defect.failure
+
+
 def test_what_is_sown_can_still_be_sown() -> None:
     """As scripts change, so must the defects that are sown into them; a few may wait for it."""
     names = [mutant.name for mutant in stale()]

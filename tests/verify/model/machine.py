@@ -7,6 +7,7 @@ given, so that stale reports and repeated ones come by themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Final, TypeAlias
 
 from google.protobuf.message import DecodeError
@@ -18,6 +19,7 @@ from asynq_py.broker.groups import Aggregate, Member, Rules, TakenSet
 from asynq_py.broker.inspection import Place
 from asynq_py.broker.survey import Damage
 from asynq_py.broker.ticks import Tick
+from asynq_py.errors import BrokerError
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import TaskMessage, encode
 from asynq_py.wire.state import TaskState
@@ -56,11 +58,14 @@ moves_of_all = st.sampled_from(
 
 
 class Machine(RuleBasedStateMachine):
-    """`world`, `with_go`, `with_damage`: set by whoever runs it."""
+    """`world`, `with_go`, `with_damage`: set by whoever runs it. `go_is_careless`: a worker of Go also ends
+    tasks that are no longer its own.
+    """
 
     world: ClassVar[World]
     with_go: ClassVar[bool] = False
     with_damage: ClassVar[bool] = True
+    go_is_careless: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -727,6 +732,9 @@ class Machine(RuleBasedStateMachine):
         model, go, now, day = self.model(queue), self.scene.go[queue], self.scene.now, self.scene.day
         for claim in self.reports(queue, [pick]):
             is_own = claim.token == 0 and model.owns(claim) and claim.id in model.active
+            if not is_own and self.go_is_careless:
+                with suppress(BrokerError):  # "NOT FOUND", after it has changed what it found (M3)
+                    self.world.run(go.done(claim.id, _lock_of(claim.message), now))
             if not is_own or not self.is_whole(queue, claim.id):
                 return
             lock, message, crashes = _lock_of(claim.message), self.changed(claim), None

@@ -56,13 +56,16 @@ def run(
     with_go: bool = False,
     shrinks: bool = True,
     defect: Mutant | None = None,
+    go_is_careless: bool = False,
 ) -> Outcome:
     """Take about so many steps. `number`: the seed. `shrinks`: tell a failure in as few steps as can be.
 
-    `defect`: sown into the scripts, to see whether it is found.
+    `defect`: sown into the scripts, to see whether it is found; `go_is_careless`: the same for a defect of Go's.
     """
     world.figures = Figures()
-    machine = type("Machine", (Machine,), {"world": world, "with_go": with_go})
+    machine = type(
+        "Machine", (Machine,), {"world": world, "with_go": with_go, "go_is_careless": go_is_careless}
+    )
     length = min(STEPS_A_RUN, steps)
     wanted = settings(
         max_examples=max(1, steps // length),
