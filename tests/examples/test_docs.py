@@ -120,6 +120,7 @@ def test_the_example_of_the_readme_is_the_one_that_is_run() -> None:
     assert block.text == (EXAMPLES / "typed_tasks.py").read_text("utf-8")
 
 
+@pytest.mark.timeout(180, func_only=True)
 def test_the_test_shown_to_users_passes(tmp_path: Path) -> None:
     (block,) = (block for block in PYTHON if block.page.name == "testing.md" and "def test_sum" in block.text)
     (tmp_path / "test_sum.py").write_text(block.text, "utf-8")
@@ -128,7 +129,7 @@ def test_the_test_shown_to_users_passes(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=150,
     )
     assert "1 passed" in ended.stdout, ended.stdout
 
