@@ -60,7 +60,7 @@ def run(
 ) -> Outcome:
     """Take about so many steps. `number`: the seed. `shrinks`: tell a failure in as few steps as can be.
 
-    `defect`: sown into the scripts, to see whether it is found; `go_is_careless`: the same for a defect of Go's.
+    `defect`: sown into the scripts, to see whether it is found. `go_is_careless`: the same for one of Go's.
     """
     world.figures = Figures()
     machine = type(
