@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from asynq_py.task import Task
     from asynq_py.wire.state import FlowState, StepState, TaskState
     from asynq_py.workflows.advance import FlowFailure
-    from asynq_py.workflows.flow import Flow, Step, chain, gather
+    from asynq_py.workflows.flow import Flow, Step, chain, each, gather
     from asynq_py.workflows.handle import FlowHandle, FlowProgress
 
 __all__ = [
@@ -167,6 +167,7 @@ __all__ = [
     "current_app_state",
     "current_task",
     "default_retry_delay",
+    "each",
     "gather",
     "injected",
     "previous",
@@ -218,7 +219,7 @@ _MODULES: Final = {
     "task": "Task",
     "wire.state": "FlowState StepState TaskState",
     "workflows.advance": "FlowFailure",
-    "workflows.flow": "Flow Step chain gather",
+    "workflows.flow": "Flow Step chain each gather",
     "workflows.handle": "FlowHandle FlowProgress",
 }
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -6,14 +6,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from asynq_py.broker.flows import Flows
+from asynq_py.broker.flows import Flows, item_step
 from asynq_py.clock import Clock, instant
 from asynq_py.errors import AsynqError, BrokerUnavailableError, FlowNotFoundError, TaskNotFoundError
 from asynq_py.info import FlowInfo, FlowStepInfo
-from asynq_py.step_text import Definition, defined, task_id
+from asynq_py.step_text import Definition, defined, is_follow_up, task_id
 from asynq_py.wire.state import FlowState, StepState
 
-_HEAD: Final = ("name", "status", "total", "done", "created_at", "ended_at", "failed", "error", "follow_ups")
+_HEAD: Final = (
+    "name",
+    "status",
+    "total",
+    "done",
+    "created_at",
+    "ended_at",
+    "failed",
+    "error",
+    "steps",
+    "follow_ups",
+)
 
 
 class Tasks(Protocol):
@@ -41,7 +52,7 @@ class FlowInspector:
     async def flow(self, flow: str) -> FlowInfo:
         """Raises: FlowNotFoundError."""
         head = await self._existing(flow)
-        ids = _ids(head)
+        ids = await self._ids(flow, head)
         states = await self._flows.fields(flow, [f"s:{step}" for step in ids])
         definitions = await self._definitions(flow, ids)
         steps = [
@@ -65,12 +76,12 @@ class FlowInspector:
     async def cancel_steps(self, flow: str) -> None:
         """Cancel all steps that are enqueued. Those that run are asked to end."""
         head = await self._existing(flow)
-        ids = _ids(head)
+        ids = await self._ids(flow, head)
         states = await self._flows.fields(flow, [f"s:{step}" for step in ids])
         sent = [
             step
             for step, state in zip(ids, states, strict=True)
-            if state == StepState.SENT.encode() and step.isdigit()
+            if state == StepState.SENT.encode() and not is_follow_up(step)
         ]
         for step, definition in (await self._definitions(flow, sent)).items():
             try:
@@ -82,7 +93,7 @@ class FlowInspector:
 
     async def retry(self, flow: str) -> bool:
         """Raises: FlowNotFoundError."""
-        ids = _ids(await self._existing(flow))
+        ids = await self._ids(flow, await self._existing(flow))
         states = await self._flows.fields(flow, [f"s:{step}" for step in ids])
         failed = [step for step, state in zip(ids, states, strict=True) if state == StepState.FAILED.encode()]
         there: dict[str, bool] = {}
@@ -105,6 +116,15 @@ class FlowInspector:
             return True
         return True
 
+    async def _ids(self, flow: str, head: Mapping[str, str]) -> list[str]:
+        """The steps, each followed by those of its items, and what follows the end."""
+        steps = list(map(str, range(int(head["steps"]))))
+        made = await self._flows.fields(flow, [f"n:{step}" for step in steps])
+        ids: list[str] = []
+        for step, count in zip(steps, made, strict=True):
+            ids += [step, *(item_step(step, place) for place in range(int(count or 0)))]
+        return [*ids, *(f"f{place}" for place in range(int(head.get("follow_ups", 0))))]
+
     async def _existing(self, flow: str) -> Mapping[str, str]:
         head = await self._head(flow)
         if head is None:
@@ -123,12 +143,6 @@ class FlowInspector:
     async def _definitions(self, flow: str, steps: Sequence[str]) -> dict[str, Definition]:
         found = await self._flows.fields(flow, [f"d:{step}" for step in steps])
         return {step: defined(data) for step, data in zip(steps, found, strict=True) if data is not None}
-
-
-def _ids(head: Mapping[str, str]) -> list[str]:
-    """The steps, and what follows the end."""
-    steps, follow_ups = int(head["total"]), int(head.get("follow_ups", 0))
-    return [*map(str, range(steps)), *(f"f{place}" for place in range(follow_ups))]
 
 
 def _info(flow: str, head: Mapping[str, str], steps: Sequence[FlowStepInfo]) -> FlowInfo:

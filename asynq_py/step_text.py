@@ -24,7 +24,10 @@ _INSTANTS: Final = ("deadline", "process_at")
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A step as it is written down. `payload`: without what is still to come. `after`: what it waits for."""
+    """A step as it is written down. `payload`: without what is still to come. `after`: what it waits for.
+
+    `is_each`: it takes a list, and becomes a step for each item.
+    """
 
     type: str
     queue: str
@@ -34,6 +37,7 @@ class Definition:
     at: str | None
     source: Source | None
     after: Sequence[int]
+    is_each: bool = False
 
     def takes(self) -> list[int]:
         """The steps whose results it takes."""
@@ -41,29 +45,31 @@ class Definition:
 
     def task(self, flow: str, step: str, value: Any = None) -> Task:
         """Make its task. `value`: what it takes. Raises: ValueError: the value has no place."""
-        payload = self.payload
-        if self.at == WHOLE:
-            payload = _json(value)
-        elif self.at is not None:
-            data = json.loads(payload or b"{}")
-            payload = _json({**data, self.at: value})
         options = _given(self.options)
         options["task_id"] = task_id(flow, step)
         options["retention"] = max(self.options.retention, limits.STEP_KEPT)
         headers = {**self.headers, FLOW_HEADER: flow}
-        return Task(self.type, payload, headers=headers, **options)
+        return Task(self.type, self._filled(value), headers=headers, **options)
+
+    def item(self, value: Any) -> bytes:
+        """Write down the step of an item. Raises: ValueError: the value has no place."""
+        told = _told(self.type, self._filled(value), self.headers, self.options)
+        return _json(told | ({"after": list(self.after)} if self.after else {}))
+
+    def _filled(self, value: Any) -> bytes | None:
+        if self.at is None:
+            return self.payload
+        return _json(value if self.at == WHOLE else {**json.loads(self.payload or b"{}"), self.at: value})
 
 
-def define(task: Task, *, at: str | None, source: Source | None, after: Sequence[int]) -> bytes:
+def define(
+    task: Task, *, at: str | None, source: Source | None, after: Sequence[int], is_each: bool = False
+) -> bytes:
     """Write a step down."""
-    changed = {
-        name: value for name, value in asdict(task.options).items() if value != getattr(DEFAULTS, name)
-    }
-    told: dict[str, Any] = {"type": task.type, **_payload(task.payload)}
-    told |= {"headers": dict(task.headers)} if task.headers else {}
-    told |= {"options": changed} if changed else {}
+    told = _told(task.type, task.payload, task.headers, task.options)
     told |= {"at": at, "source": source} if at is not None else {}
     told |= {"after": list(after)} if after else {}
+    told |= {"each": True} if is_each else {}
     return _json(told)
 
 
@@ -85,7 +91,13 @@ def defined(data: bytes) -> Definition:
         at=told.get("at"),
         source=told.get("source"),
         after=told.get("after", ()),
+        is_each=told.get("each", False),
     )
+
+
+def is_follow_up(step: str) -> bool:
+    """By its ID."""
+    return step.startswith("f")
 
 
 def task_id(flow: str, step: str) -> str:
@@ -120,6 +132,13 @@ def _value(result: bytes | None) -> Any:
         return json.loads(result)
     except ValueError:
         return result.decode()
+
+
+def _told(kind: str, payload: bytes | None, headers: Mapping[str, str], options: Options) -> dict[str, Any]:
+    changed = {name: value for name, value in asdict(options).items() if value != getattr(DEFAULTS, name)}
+    told: dict[str, Any] = {"type": kind, **_payload(payload)}
+    told |= {"headers": dict(headers)} if headers else {}
+    return told | ({"options": changed} if changed else {})
 
 
 def _payload(payload: bytes | None) -> dict[str, str]:

@@ -23,6 +23,7 @@ _FLOW_BEGIN: Final = load("flow_begin")
 _FLOW_DONE: Final = load("flow_done")
 _FLOW_FAIL: Final = load("flow_fail")
 _FLOW_SENT: Final = load("flow_sent")
+_FLOW_EXPAND: Final = load("flow_expand")
 _FLOW_CANCEL: Final = load("flow_cancel")
 _FLOW_RESUME: Final = load("flow_resume")
 _FLOW_TURN: Final = load("flow_turn")
@@ -121,6 +122,22 @@ class Flows:
         definitions = await self._lane.call("HMGET", k.state, *(f"d:{one}" for one in ids))
         return [Ready(one, data) for one, data in zip(ids, definitions, strict=True) if data is not None]
 
+    async def expand(self, flow: str, step: str, definitions: Sequence[bytes]) -> bool:
+        """Make a step for each item of what a step takes; item_step names them. Returns False when somebody
+        else has done so.
+        """
+        k, count = FlowKeys(flow), len(definitions)
+        for first in range(0, count, limits.FLOW_BATCH):
+            batch = definitions[first : first + limits.FLOW_BATCH]
+            items: Iterable[Argument] = chain.from_iterable(
+                (item_step(step, first + place), data) for place, data in enumerate(batch)
+            )
+            in_all = count if first + limits.FLOW_BATCH >= count else 0
+            arguments = (step, in_all, self._now(), limits.FLOW_LIFE, *items)
+            if not await self._lane.post(_FLOW_EXPAND(k.all, arguments)):
+                return False
+        return True
+
     async def sent(self, flow: str, ids: Sequence[str]) -> int:
         """What was to be enqueued is enqueued. Returns how many of these were not known to be."""
         arguments: tuple[Argument, ...] = (int(self._clock.time()), limits.FLOW_LIFE, *ids)
@@ -207,6 +224,11 @@ class Flows:
 
     def _now(self) -> str:
         return f"{self._clock.time():.3f}"
+
+
+def item_step(step: str, place: int) -> str:
+    """The ID of the step of an item."""
+    return f"{step}.{place}"
 
 
 def _text(data: bytes | None) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from asynq_py.app.connections import Connections
-from asynq_py.broker.flows import Ready
+from asynq_py.broker.flows import Ready, item_step
 from asynq_py.errors import (
     BrokerUnavailableError,
     EnqueueError,
@@ -18,9 +19,10 @@ from asynq_py.errors import (
     TaskNotFoundError,
 )
 from asynq_py.info import TaskInfo
-from asynq_py.step_text import Definition, defined, task_id, value_of
+from asynq_py.step_text import Definition, defined, is_follow_up, task_id, value_of
 from asynq_py.task import Task
-from asynq_py.wire.state import FlowState
+from asynq_py.wire import limits
+from asynq_py.wire.state import FlowState, StepState
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class Item:
 
     @property
     def is_follow_up(self) -> bool:
-        return not self.step.isdigit()
+        return is_follow_up(self.step)
 
 
 async def advance(connections: Connections, flow: str) -> None:
@@ -69,6 +71,9 @@ async def _send(connections: Connections, flow: str, ready: Sequence[Ready]) -> 
     sending: list[tuple[Item, Task]] = []
     for item in items:
         try:
+            if item.definition.is_each:
+                await _expand(connections, flow, item, results)
+                continue
             sending.append((item, _task(flow, item, results, failure)))
         except (
             ValueError
@@ -99,6 +104,33 @@ def _task(flow: str, item: Item, results: dict[int, bytes | None], failure: Flow
     if source is not None:
         value = failure if isinstance(source, str) else value_of(source, results)
     return item.definition.task(flow, item.step, value)
+
+
+async def _expand(connections: Connections, flow: str, item: Item, results: dict[int, bytes | None]) -> None:
+    """Make a step for each item; or, when these are done, put their results together.
+
+    Raises: ValueError: there are no items, or too many, or a result is neither JSON nor text.
+    """
+    flows, step = connections.flows, item.step
+    # read in one moment: somebody else may have made the steps of the items just now, and they are not done
+    made, standing, missing = await flows.fields(flow, [f"n:{step}", f"s:{step}", f"w:{step}"])
+    if standing != StepState.READY.encode() or (made is not None and missing != b"0"):
+        return
+    if made is not None:
+        places = range(int(made))
+        found = await flows.fields(flow, [f"r:{item_step(step, place)}" for place in places])
+        whole = value_of(list(places), dict(enumerate(found)))
+        await flows.done(flow, step, json.dumps(whole, ensure_ascii=False, allow_nan=False).encode())
+        return
+    values = None if item.definition.source is None else value_of(item.definition.source, results)
+    if not isinstance(values, list):
+        raise ValueError("what it takes is no list")
+    if len(values) > limits.FLOW_STEPS:
+        raise ValueError(f"there are {len(values)} items, more than {limits.FLOW_STEPS}")
+    if values:
+        await flows.expand(flow, step, [item.definition.item(value) for value in values])
+    else:
+        await flows.done(flow, step, b"[]")
 
 
 async def _refuse(connections: Connections, flow: str, item: Item, why: str) -> None:

@@ -11,7 +11,7 @@ from asynq_py.errors import AsynqError, InvalidOptionError
 from asynq_py.options import Duration
 from asynq_py.task import Task
 from asynq_py.workflows.handle import FlowHandle
-from asynq_py.workflows.plan import Call, Chain, FollowUps, Gather, Node, Plan
+from asynq_py.workflows.plan import Call, Chain, Each, FollowUps, Gather, Node, Plan
 from asynq_py.workflows.start import Manner, OnError, start
 
 A = TypeVar("A")
@@ -168,6 +168,20 @@ def gather(*flows: Flow[A, B]) -> Flow[A, list[B]]:
     Raises: InvalidOptionError.
     """
     return Flow(Gather(_nodes("gather", flows)))
+
+
+def each(step: Flow[A, B]) -> Flow[Sequence[A], list[B]]:
+    """Do a step for each item of the list that is the result before, all at once. The result is the list of
+    theirs, in the order of the items.
+
+    Raises: InvalidOptionError: it is no single step, or takes no item.
+    """
+    node = _node("each", step)
+    if not isinstance(node, Call):
+        raise InvalidOptionError("each", step, "a single step")
+    if node.at is None:
+        raise InvalidOptionError("each", step, "a step that takes an item: leave an argument out")
+    return Flow(Each(node))
 
 
 def _nodes(name: str, flows: Sequence[Flow[Any, Any]]) -> tuple[Node, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from asynq_py.app.connections import Connections
+from asynq_py.broker.flows import item_step
 from asynq_py.errors import AsynqError
 from asynq_py.info import FlowInfo, FlowStepInfo
 from asynq_py.options import Duration
-from asynq_py.step_text import Source, defined, task_id, value_of
+from asynq_py.step_text import Definition, Source, defined, task_id, value_of
 from asynq_py.wire.state import FlowState, StepState, TaskState
 from asynq_py.workflows.advance import FlowFailure
 from asynq_py.workflows.handle import FlowHandle, FlowProgress
@@ -37,7 +39,7 @@ class Run:
     async def play(self) -> None:
         for place, step in enumerate(self.plan.steps):
             try:
-                self._results[place] = await self._enqueue(step, self._value(step.source))
+                self._results[place] = await self._result(step)
             except Exception as error:
                 failure = self._failure(step, error)
                 for case in ("on_failure", "on_archive"):
@@ -68,12 +70,21 @@ class Run:
 
     async def _follow(self, case: str, value: Any) -> None:
         for step in self.plan.follow_ups[case]:
-            await self._enqueue(step, value)
+            await self._run(step.id, defined(step.definition()), value)
 
-    async def _enqueue(self, step: PlannedStep, value: Any) -> bytes | None:
-        definition = defined(step.definition())
-        await self._connections.client.enqueue(definition.task(self.flow, step.id, value))
-        identity = task_id(self.flow, step.id)
+    async def _result(self, step: PlannedStep) -> bytes | None:
+        value, definition = self._value(step.source), defined(step.definition())
+        if not step.is_each:
+            return await self._run(step.id, definition, value)
+        found = [
+            await self._run(item_step(step.id, place), defined(definition.item(item)), None)
+            for place, item in enumerate(value)
+        ]
+        return json.dumps(value_of(list(range(len(found))), dict(enumerate(found)))).encode()
+
+    async def _run(self, step: str, definition: Definition, value: Any) -> bytes | None:
+        await self._connections.client.enqueue(definition.task(self.flow, step, value))
+        identity = task_id(self.flow, step)
         info = await self._connections.inspector.task_info(definition.queue, identity)
         if info.state is not TaskState.COMPLETED:
             raise AsynqError(f"task {info.type!r} has no function here, so nothing has run it")

@@ -19,7 +19,7 @@ from asynq_py.errors import BrokerError, BrokerUnavailableError, RetryLater, Rev
 from asynq_py.handler import AsyncHandler
 from asynq_py.outage import Backoff, Outage, every
 from asynq_py.server.config import ServerConfig
-from asynq_py.step_text import FLOW_HEADER, Definition, defined, task_id
+from asynq_py.step_text import FLOW_HEADER, Definition, defined, is_follow_up, task_id
 from asynq_py.wire import limits
 from asynq_py.wire.messages import decode_task
 from asynq_py.wire.state import FlowState, StepState, TaskState
@@ -65,7 +65,7 @@ class Keeper:
         async def call(active: ActiveTask) -> None:
             if ":" in active.id:  # as all steps have, and tasks without an ID of their own have not
                 flow, _, step = active.id.rpartition(":")
-                if active.headers.get(FLOW_HEADER) == flow and step.isdigit():
+                if active.headers.get(FLOW_HEADER) == flow and not is_follow_up(step):
                     await self._step(handler, active, flow, step)
                     return
             await handler(active)

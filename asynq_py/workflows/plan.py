@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from asynq_py.app.connections import Connections
@@ -50,7 +50,16 @@ class Gather:
         return f"({_shortened(' | ', self.parts)})"
 
 
-Node: TypeAlias = "Call | Chain | Gather"
+@dataclass(frozen=True, slots=True)
+class Each:
+    call: Call
+
+    @property
+    def name(self) -> str:
+        return f"each {self.call.name}"
+
+
+Node: TypeAlias = "Call | Chain | Gather | Each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +76,29 @@ class FollowUps:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """`source`: where the result comes from that it takes, if it takes one. `after`: what it waits for."""
+    """`source`: where the result comes from that it takes, if it takes one. `after`: what it waits for.
+
+    `is_each`: it becomes a step for each item of that.
+    """
 
     id: str
     call: Call
     source: Source | None
     after: tuple[int, ...]
+    is_each: bool = False
+
+    def read(self, result: bytes | None) -> Any:
+        """Make what the function returned; of each item, a list. Raises: PayloadError."""
+        signature = self.call.signature or Signature.remote(Any, Any)
+        if not self.is_each:
+            return signature.load_result(self.call.name, result)
+        items = json.loads(result or b"[]")
+        return [signature.load_result(self.call.name, json.dumps(item).encode()) for item in items]
 
     def definition(self) -> bytes:
         """As Redis holds it."""
-        return define(self.call.task, at=self.call.at, source=self.source, after=self.after)
+        call = self.call
+        return define(call.task, at=call.at, source=self.source, after=self.after, is_each=self.is_each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +159,7 @@ class Plan:
         }
         return {
             "total": len(self.steps),
+            "steps": len(self.steps),
             "follow_ups": sum(map(len, self.follow_ups.values())),
             "output": json.dumps(self.output, separators=(",", ":")),
             **lists,
@@ -149,9 +172,7 @@ class Plan:
     def _read(self, source: Source, results: Mapping[int, bytes | None]) -> Any:
         match source:
             case int():
-                call = self.steps[source].call
-                signature = call.signature or Signature.remote(Any, Any)
-                return signature.load_result(call.name, results[source])
+                return self.steps[source].read(results[source])
             case list():
                 return [self._read(one, results) for one in source]
             case _:
@@ -172,6 +193,10 @@ def _laid(
             place = len(steps)
             steps.append(PlannedStep(str(place), node, None if node.at is None else before, after))
             return place, (place,)
+        case Each(call):
+            source, ends = _laid(call, before, after, steps)
+            steps[-1] = replace(steps[-1], is_each=True)
+            return source, ends
         case Chain():
             for part in node.parts:
                 before, after = _laid(part, before, after, steps)

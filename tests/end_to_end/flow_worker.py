@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from asynq_py import App, chain, current_task, gather
+from asynq_py import App, chain, current_task, each, gather
 from asynq_py.broker.flows import Flows
 from asynq_py.client import Client
 
@@ -22,6 +22,7 @@ POINTS: Final = {
     "before the end of a step is recorded": (Flows, "done", False),
     "after it is recorded": (Flows, "done", True),
     "when it knows what is ready": (Flows, "ready", True),
+    "after it has made steps of items": (Flows, "expand", True),
     "after that is enqueued": (Client, "enqueue_many", True),
     "after that is noted": (Flows, "sent", True),
 }
@@ -43,7 +44,7 @@ def die_at(point: str) -> None:
 
 
 def make(url: str | None, ledger: Path | None) -> tuple[App, Any]:
-    """The app, and its flow: seven steps."""
+    """The app, and its flow: eight steps, and four of items."""
     app = App(url, max_retry=3)
 
     def note() -> None:
@@ -62,6 +63,11 @@ def make(url: str | None, ledger: Path | None) -> tuple[App, Any]:
         return numbers[place]
 
     @app.task
+    async def same(number: int) -> int:
+        note()
+        return number
+
+    @app.task
     async def join(numbers: list[int]) -> int:
         note()
         return sum(numbers)
@@ -72,7 +78,7 @@ def make(url: str | None, ledger: Path | None) -> tuple[App, Any]:
         return f"total {total}"
 
     picks = gather(*(pick.step(place=place) for place in range(4)))
-    return app, chain(split.step(4), picks, join.step(), tell.step())
+    return app, chain(split.step(4), picks, each(same.step()), join.step(), tell.step())
 
 
 async def main(url: str, ledger: str, point: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, assert_type
 
-from asynq_py import App, Flow, FlowFailure, FlowHandle, Step, Task, chain, gather, previous
+from asynq_py import App, Flow, FlowFailure, FlowHandle, Step, Task, chain, each, gather, previous
 
 app = App("redis://localhost:6379/0")
 
@@ -28,6 +28,11 @@ def resize(image: Image, width: int = 100) -> Image:
 @app.task
 async def count(image: Image, *, label: str) -> int:
     return 1
+
+
+@app.task
+async def find() -> list[Image]:
+    return []
 
 
 @app.task
@@ -66,6 +71,11 @@ def flows() -> None:
     assert_type(chain(fetch.step("a"), both, total.step()), Flow[object, str])
     assert_type(fetch.step("a").then(both).then(total.step()), Flow[object, str])
     assert_type(gather(scan.step(Image("a")), scan.step(Image("b"))).then(total.step()), Flow[object, str])
+    assert_type(chain(find.step(), each(resize.step(50))), Flow[object, list[Image]])
+    assert_type(chain(find.step(), each(scan.step()), total.step()), Flow[object, str])
+    chain(fetch.step("a"), each(resize.step()))  # E
+    chain(find.step(), each(total.step()))  # E
+    each(resize.task(Image("a")))  # E
     chain(fetch.step("a"), total.step())  # E
     fetch.step("a").then(total.step())  # E
     gather(fetch.step("a"), fetch.step("b")).then(resize.step())  # E

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from asynq_py import App, Flow, InvalidOptionError, Step, Task, chain, gather, previous
+from asynq_py import App, Flow, InvalidOptionError, Step, Task, chain, each, gather, previous
 from asynq_py.broker.flows import FOLLOW_UP
+from asynq_py.step_text import defined
 
 app = App("redis://127.0.0.1:1/0")
 
@@ -69,6 +70,15 @@ def test_the_same_part_may_be_in_a_flow_twice() -> None:
     ]
 
 
+def test_a_step_for_each_item_is_one_step_of_the_plan() -> None:
+    flow = chain(alone("t"), each(one.step(previous)), many.step())
+    assert laid(flow) == [("t", (), None), ("one", (0,), 0), ("many", (1,), 1)]
+    step = flow.plan().steps[1]
+    assert (step.is_each, defined(step.definition()).is_each) == (True, True)
+    assert step.read(b"[1,2]") == [1, 2]
+    assert repr(flow) == "<Flow t > each one > many>"
+
+
 def test_each_method_makes_another_flow() -> None:
     flow = one.step(1)
     followed = flow.on_success(one.step(previous)).on_success(one.step(2)).on_failure(alone("alert"))
@@ -88,7 +98,7 @@ def test_what_goes_to_redis_says_who_waits_for_whom() -> None:
         ("3", [], 2),
         ("f0", [], FOLLOW_UP),
     ]
-    assert plan.head() == {"total": 4, "follow_ups": 1, "output": "3", "on_success": "f0"}
+    assert plan.head() == {"total": 4, "steps": 4, "follow_ups": 1, "output": "3", "on_success": "f0"}
 
 
 def test_results_are_read_by_the_types_of_their_functions() -> None:
