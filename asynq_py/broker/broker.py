@@ -15,11 +15,12 @@ from itertools import chain
 from typing import Final, NamedTuple, TypeAlias
 
 from asynq_py.broker.durable_lane import Confirmed
+from asynq_py.broker.faults import is_withheld
 from asynq_py.broker.lane import Argument, Command, Reply, Sender
 from asynq_py.broker.numbers import whole
 from asynq_py.broker.scripts import Script, load
 from asynq_py.clock import Clock
-from asynq_py.errors import BrokerUnavailableError
+from asynq_py.errors import BrokerError, BrokerUnavailableError
 from asynq_py.wire import keys, limits
 from asynq_py.wire.keys import QueueKeys
 
@@ -438,8 +439,10 @@ def _confirmed(answers: Confirmed) -> list[Storing]:
 
 
 def _check_registered(answer: asyncio.Future[Reply]) -> None:
-    """Raise what went wrong. In a Cluster the tasks may be stored all the same, by another node."""
+    """Raise what went wrong. In a Cluster the tasks are stored all the same, by another node."""
     try:
         answer.result()
-    except BrokerUnavailableError as error:
+    except (BrokerUnavailableError, BrokerError) as error:
+        if is_withheld(error):
+            raise
         raise BrokerUnavailableError(str(error), maybe_done=True) from error.__cause__

@@ -87,7 +87,9 @@ class Fetcher:
         lost = [(queue, request) for queue, requests in self._unanswered.items() for request in requests]
         for queue, request in lost:
             try:
-                taken = await self._taken_by(queue, request)
+                taken = await self._broker.dequeue(
+                    queue, 0, expires_at=request.expires_at, token=request.token, repeated=True
+                )
                 await self._broker.requeue(queue, [Owned(task.id, request.token) for task in taken or ()])
             except (BrokerUnavailableError, BrokerError) as error:
                 logger.warning(
@@ -101,16 +103,18 @@ class Fetcher:
         lost = unanswered.pop() if unanswered else None
         request = lost or self._request(count)
         try:
-            if lost:
-                tasks = await self._taken_by(queue, lost)
-            else:
-                tasks = await self._broker.dequeue(
-                    queue,
-                    request.count,
-                    expires_at=request.expires_at,
-                    token=request.token,
-                    directly=directly,
-                )
+            tasks = await self._broker.dequeue(
+                queue,
+                0 if lost else request.count,
+                expires_at=request.expires_at,
+                token=request.token,
+                repeated=lost is not None,
+                directly=directly,
+            )
+            # the answer came when its leases were over: the loop was blocked, or Redis away
+            is_late = bool(tasks) and request.valid_until <= self._clock.monotonic()
+            if tasks and is_late:
+                await self._broker.requeue(queue, [Owned(task.id, request.token) for task in tasks])
         except BrokerUnavailableError as error:
             self._outage.noticed(error)
             if error.maybe_done or lost:
@@ -123,7 +127,7 @@ class Fetcher:
             unanswered.append(request)
             raise
         self._outage.over()
-        if lost and not tasks:
+        if is_late or (lost and not tasks):
             # new tasks get a lease of their own: that of the lost request may be over
             return await self._fetch(queue, count, directly=directly)
         if self._refused:
@@ -134,16 +138,6 @@ class Fetcher:
         for task in tasks:
             self._accept(queue, task, request)
         return len(tasks)
-
-    async def _taken_by(self, queue: str, lost: Request) -> list[Fetched] | None:
-        """Ask what a request took whose answer was lost. What it took too long ago to run is handed back."""
-        tasks = await self._broker.dequeue(
-            queue, 0, expires_at=lost.expires_at, token=lost.token, repeated=True
-        )
-        if tasks and lost.valid_until <= self._clock.monotonic():
-            await self._broker.requeue(queue, [Owned(task.id, lost.token) for task in tasks])
-            return None
-        return tasks
 
     def _leave_alone(self, queue: str, error: BrokerError) -> None:
         """Redis is there, but denies or refuses: ask again, though ever more rarely."""

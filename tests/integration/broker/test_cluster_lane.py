@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 
 import pytest
 
+from asynq_py.broker.broker import Broker, NewTask
 from asynq_py.broker.cluster_lane import ClusterLane
 from asynq_py.broker.lane import Command, Sender
 from asynq_py.broker.lanes import open_lane
@@ -15,6 +16,7 @@ from asynq_py.broker.watch import Watch
 from asynq_py.connection import Connector, cluster
 from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
 from tests import topologies
+from tests.clock import ManualClock
 from tests.eventually import eventually
 from tests.topologies import Nodes, Process
 
@@ -244,3 +246,19 @@ async def _increased(lane: Sender) -> int:
         return int(await lane.call("INCR", KEY))
     except BrokerUnavailableError:
         return 0
+
+
+async def test_a_task_is_in_doubt_when_its_queue_could_not_be_listed_on_a_full_node(
+    nodes: Nodes, source: Process, lane: Sender, clock: ManualClock
+) -> None:
+    lists = nodes.owner("asynq:queues")
+    queue = next(str(n) for n in range(99) if nodes.owner(f"{{{n}}}") is not lists)
+    lists.call("CONFIG", "SET", "maxmemory", 1)
+    try:
+        with pytest.raises(BrokerUnavailableError, match="maxmemory") as caught:
+            await Broker(lane, clock).enqueue(queue, [NewTask("a", b"a message")])
+    finally:
+        lists.call("CONFIG", "SET", "maxmemory", 0)
+
+    assert caught.value.maybe_done
+    assert await lane.call("LLEN", f"asynq:{{{queue}}}:pending") == 1

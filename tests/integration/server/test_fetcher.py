@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from asynq_py.outage import Outage
 from asynq_py.server.config import ServerConfig
 from asynq_py.server.fetcher import Fetcher, Request
 from tests.clock import ManualClock
-from tests.proxy import Cut, Lose, Proxy
+from tests.proxy import Cut, Hold, Lose, Proxy
 from tests.state import dump, kept, new, seed, state
 
 LEASE = 30.0
@@ -92,3 +93,22 @@ async def test_what_a_lost_answer_took_longer_than_a_lease_ago_is_handed_back_an
     left = await dump(redis)
     assert left["asynq:{q}:active"] == ["a"]
     assert left["asynq:{q}:lease"]["a"] > clock.time()
+
+
+async def test_what_an_answer_brings_when_its_lease_is_over_is_taken_anew(
+    proxy: Proxy, taken: Taken, redis: Redis, clock: ManualClock
+) -> None:
+    """The loop was blocked meanwhile. It would be cancelled as soon as it began, and run once more."""
+    await seed(redis, state(pending=[kept("a")]))
+    held = proxy.inject(Hold())
+    fetching = asyncio.ensure_future(taken.fetcher.fetch(1))
+    await held.happened.wait()
+    clock.advance(2 * LEASE)
+    held.release.set()
+
+    assert await fetching == 1
+
+    ((_, task, request),) = taken.tasks
+    assert (task.id, task.crashes) == ("a", 0)
+    assert request.valid_until > clock.monotonic()
+    assert await redis.zscore("asynq:{q}:lease", "a") > clock.time()  # type: ignore[operator]
