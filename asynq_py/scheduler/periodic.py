@@ -124,6 +124,10 @@ class PeriodicTaskManager:
         """The same as `shutdown()`."""
         await self.shutdown()
 
+    async def wait_closed(self) -> None:
+        """Wait until the manager has ended, by whatever cause. Raises: as that of a scheduler."""
+        await self._scheduler.wait_closed()
+
     async def ping(self) -> None:
         """Ask Redis for an answer. Raises: BrokerUnavailableError."""
         await self._scheduler.ping()

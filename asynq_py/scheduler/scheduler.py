@@ -112,6 +112,7 @@ class Scheduler:
         self._state = SchedulerState.NEW
         self._task: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self._failure: Exception | None = None
 
     def register(self, spec: str, task: Task, **options: Unpack[EntryOptions]) -> str:
         """Enqueue a task at each time of a spec, with these options on top of the task's own.
@@ -169,11 +170,12 @@ class Scheduler:
     async def start(self) -> None:
         """Work in the background of this event loop, without touching signals.
 
-        Does not wait for Redis. Raises: ServerStateError: started before.
+        Does not wait for Redis. A later failure is logged at once, and told by `wait_closed()` and
+        `shutdown()`. Raises: ServerStateError: started before.
         """
         self._activate()
         # a bare task, as there is no block to hold it: shutdown() awaits it
-        self._task = asyncio.create_task(self._run(), name="asynq-py scheduler")
+        self._task = asyncio.create_task(self._run_unattended(), name="asynq-py scheduler")
 
     async def shutdown(self) -> None:
         """End: finish what is being enqueued, leave the list of schedulers, and close. Idempotent.
@@ -193,6 +195,17 @@ class Scheduler:
     async def aclose(self) -> None:
         """The same as `shutdown()`."""
         await self.shutdown()
+
+    async def wait_closed(self) -> None:
+        """Wait until the scheduler has ended, by `shutdown()` or of its own. Does not end it.
+
+        Raises what made the scheduler fail, if it did. ServerStateError: not started.
+        """
+        if self._state is SchedulerState.NEW:
+            raise ServerStateError(f"the scheduler is {self._state}")
+        await self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def ping(self) -> None:
         """Ask Redis for an answer. Raises: BrokerUnavailableError."""
@@ -247,12 +260,22 @@ class Scheduler:
                 logger.info("got %s", number.name)
                 self._begin_end()
 
+    async def _run_unattended(self) -> None:
+        try:
+            await self._run()
+        except Exception as error:  # nobody may be waiting for it
+            logger.error("the scheduler has failed: %r", error, exc_info=error)
+            raise
+
     async def _run(self) -> None:
         try:
             await self._check_access()
             logger.info("scheduling %d entries at %s", len(self._entries), self._connector)
             async with running(self._publisher):
                 await self._ticker.run()
+        except Exception as error:
+            self._failure = error
+            raise
         finally:
             self._state = SchedulerState.CLOSED
             with anyio.CancelScope(shield=True):

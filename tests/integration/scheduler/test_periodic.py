@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +19,7 @@ from asynq_py import (
     PeriodicTaskFile,
     PeriodicTaskFileError,
     PeriodicTaskManager,
+    Scheduler,
     SchedulerEntryInfo,
     ServerStateError,
     Task,
@@ -319,10 +320,34 @@ async def test_a_provider_that_hangs_holds_up_no_end(redis_url: str) -> None:
         await is_hanging.wait()
 
 
-async def test_serve_raises_when_redis_denies_access(redis_url: str) -> None:
+def refused(redis_url: str) -> str:
     parts = urlsplit(redis_url)
-    url = urlunsplit(parts._replace(netloc=f"nobody:wrong@{parts.netloc}"))
-    manager = PeriodicTaskManager(url, Provider(A))
+    return urlunsplit(parts._replace(netloc=f"nobody:wrong@{parts.netloc}"))
+
+
+@pytest.mark.parametrize(
+    "make", [Scheduler, lambda url: PeriodicTaskManager(url, Provider(A))], ids=["scheduler", "manager"]
+)
+async def test_what_fails_in_the_background_says_so_at_once(
+    make: Callable[[str], Scheduler | PeriodicTaskManager], redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = make(refused(redis_url))
+    with pytest.raises(ServerStateError, match="new"):
+        await scheduler.wait_closed()
+    await scheduler.start()
+    async with asyncio.timeout(20):
+        with pytest.raises(BrokerError, match="denies access"):
+            await scheduler.wait_closed()
+
+    assert scheduler.state == "closed"
+    (said,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert said.getMessage().startswith("the scheduler has failed: BrokerError(")
+    with pytest.raises(BrokerError, match="denies access"):
+        await scheduler.shutdown()
+
+
+async def test_serve_raises_when_redis_denies_access(redis_url: str) -> None:
+    manager = PeriodicTaskManager(refused(redis_url), Provider(A))
     with pytest.raises(BrokerError, match="denies access"):
         await manager.serve()
     assert manager.state == "closed"
