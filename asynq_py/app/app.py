@@ -215,9 +215,9 @@ class App(Router):
         """
         return self._mux(Processes())
 
-    def _mux(self, processes: Processes) -> ServeMux:
+    def _mux(self, processes: Processes, *innermost: Middleware) -> ServeMux:
         mux = ServeMux()
-        mux.use(*self._middleware)
+        mux.use(*self._middleware, *innermost)
         for task in self._all_tasks():
             handler = handler_of(task, processes)
             for task_type in (task.type, *task.declaration.aliases):
@@ -239,7 +239,7 @@ class App(Router):
             config["lifespan"] = self._checked_lifespan
         if config.get("lifespan") is None:
             self._check_no_state()
-        server = Server(self._redis, parking(self.mux()), **config)
+        server = Server(self._redis, self._mux(Processes(), parking()), **config)
         server.accompany(partial(keeper_of, self._outlet))
         return server
 

@@ -13,6 +13,7 @@ from asynq_py.app.resolving import Values, call_here, call_with
 from asynq_py.app.typed_task import AsyncTask, Declaration, TypedTask
 from asynq_py.errors import HandlerNotFoundError, PayloadError, RetryLater, SkipRetry
 from asynq_py.handler import AsyncHandler
+from asynq_py.middleware import Middleware
 
 logger = logging.getLogger(__name__)
 
@@ -104,13 +105,16 @@ def _function(declaration: Declaration) -> Callable[..., Any]:
     return declaration.function
 
 
-def parking(handler: AsyncHandler) -> AsyncHandler:
-    """Let tasks of unknown types wait: a worker of a newer version may know them, and none is lost."""
+def parking() -> Middleware:
+    """Make a middleware that lets tasks of unknown types wait: a worker of a newer version may know them.
+
+    The innermost, so that others see them put off, and not fail.
+    """
     told: set[str] = set()
 
-    async def handle(active: ActiveTask) -> None:
+    async def park(active: ActiveTask, call_next: AsyncHandler) -> None:
         try:
-            await handler(active)
+            await call_next(active)
         except HandlerNotFoundError as error:
             if active.type not in told:
                 told.add(active.type)
@@ -120,4 +124,4 @@ def parking(handler: AsyncHandler) -> AsyncHandler:
                 )
             raise RetryLater(PARKED, f"parked: no task of the app has the type {active.type!r}") from error
 
-    return handle
+    return park

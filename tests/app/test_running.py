@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,19 @@ from typing import Any
 
 import pytest
 
-from asynq_py import ActiveTask, App, Client, Inspector, ServeMux, Server, Task, TaskInfo, TaskState
+from asynq_py import (
+    ActiveTask,
+    App,
+    AsyncHandler,
+    Client,
+    Inspector,
+    RetryLater,
+    ServeMux,
+    Server,
+    Task,
+    TaskInfo,
+    TaskState,
+)
 from tests.app import places
 from tests.app.test_app import serving
 from tests.eventually import eventually
@@ -89,6 +102,24 @@ async def test_a_task_of_an_old_name_runs(redis_url: str, client: Client) -> Non
     info = await client.enqueue(Task("old:double", {"n": 4}), retention=60)
     async with app, serving(app):
         assert await double.handle(info.id).result(timeout=10) == 8
+
+
+async def test_middleware_sees_a_parked_task_put_off_and_not_fail(redis_url: str) -> None:
+    app = App(redis_url)
+    seen: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+
+    async def watch(task: ActiveTask, call_next: AsyncHandler) -> None:
+        try:
+            await call_next(task)
+        except Exception as error:
+            if not seen.done():
+                seen.set_result(error)
+            raise
+
+    app.use(watch)
+    async with app, app.server(poll_interval=0.05), asyncio.timeout(20):
+        await app.client.enqueue(Task("unknown"), max_retry=0)
+        assert isinstance(await seen, RetryLater)
 
 
 @pytest.mark.parametrize("task_type", ["unknown", "double_or_nothing"])
