@@ -26,8 +26,13 @@ from asynq_py import (
     SkipRetry,
     Task,
 )
-from asynq_py.integrations import prometheus
-from asynq_py.integrations.prometheus import QueueMetrics, ServerMetrics, metrics_server, queue_metrics
+from asynq_py.integrations.prometheus import (
+    QueueMetrics,
+    ServerMetrics,
+    metrics_server,
+    queue_metrics,
+    queues,
+)
 from tests.books import Books, books_become
 from tests.clock import ManualClock
 from tests.eventually import eventually
@@ -193,7 +198,7 @@ async def test_a_queue_that_is_gone_leaves_no_series(
 async def test_queues_beyond_the_limit_are_counted_and_not_looked_at(
     metrics: QueueMetrics, registry: CollectorRegistry, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prometheus, "MOST_QUEUES", 2)
+    monkeypatch.setattr(queues, "MOST_QUEUES", 2)
     await redis.sadd("asynq:queues", *"abcde")
 
     await metrics.look_once()

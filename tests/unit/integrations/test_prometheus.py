@@ -11,8 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from asynq_py import ActiveTask, CancelReason, RetryLater, RevokeTask, SkipRetry
-from asynq_py.integrations import prometheus
-from asynq_py.integrations.prometheus import ServerMetrics
+from asynq_py.integrations.prometheus import ServerMetrics, handlers
 from tests.eventually import eventually
 from tests.unit.tries import Try, active_task
 
@@ -126,7 +125,7 @@ def _types(registry: CollectorRegistry) -> set[str]:
 async def test_types_that_nobody_foresaw_share_one_series(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prometheus, "MOST_TYPES", 3)
+    monkeypatch.setattr(handlers, "MOST_TYPES", 3)
     metrics = ServerMetrics(registry=registry)
 
     for n in range(10):
@@ -147,7 +146,7 @@ async def test_only_types_that_are_named_get_series_if_any_are(registry: Collect
 async def test_the_delay_of_the_loop_is_measured_while_it_is_watched(
     registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prometheus, "PROBE", 0.001)
+    monkeypatch.setattr(handlers, "PROBE", 0.001)
     metrics = ServerMetrics(registry=registry)
 
     async def measured() -> float:
