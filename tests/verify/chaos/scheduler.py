@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 from asynq_py import Scheduler, Task
 from asynq_py.broker.broker import NewTask
 from asynq_py.broker.ticks import Taken, Tick, Ticks
-from asynq_py.scheduler import scheduler as module
-from asynq_py.wire.state import TaskState
 from tests.verify.chaos import breakage
 from tests.verify.chaos.jobs import TICKS
 from tests.verify.chaos.ledger import Ledger
@@ -23,16 +22,13 @@ async def main(url: str, folder: Path, who: str, broken: str) -> None:
     breakage.break_scripts(broken)
     ledger = Ledger(folder, who)
 
-    class NotedTicks(Ticks):
-        async def enqueue_tick(
-            self, queue: str, tick: Tick, task: NewTask, *, state: TaskState, process_at: int, group: str
-        ) -> tuple[Taken, int]:
-            ledger.note("tick", task.id, str(tick.at))
-            return await super().enqueue_tick(
-                queue, tick, task, state=state, process_at=process_at, group=group
-            )
+    enqueue_tick = Ticks.enqueue_tick
 
-    module.Ticks = NotedTicks  # type: ignore[attr-defined]
+    async def noted(ticks: Ticks, queue: str, tick: Tick, task: NewTask, **more: Any) -> tuple[Taken, int]:
+        ledger.note("tick", task.id, str(tick.at))
+        return await enqueue_tick(ticks, queue, tick, task, **more)
+
+    Ticks.enqueue_tick = noted  # type: ignore[method-assign]
     scheduler = Scheduler(url, heartbeat=2.0, missed=1000)
     scheduler.register("@every 1s", Task("tick"), name="every second", queue=TICKS)
     ledger.note("started")
