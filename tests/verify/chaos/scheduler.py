@@ -28,7 +28,7 @@ async def main(url: str, folder: Path, who: str, broken: str) -> None:
         ledger.note("tick", task.id, str(tick.at))
         return await enqueue_tick(ticks, queue, tick, task, **more)
 
-    Ticks.enqueue_tick = noted  # type: ignore[method-assign]
+    Ticks.enqueue_tick = noted  # type: ignore[method-assign, assignment]
     scheduler = Scheduler(url, heartbeat=2.0, missed=1000)
     scheduler.register("@every 1s", Task("tick"), name="every second", queue=TICKS)
     ledger.note("started")
