@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from asynq_py.app.carrying import Carrier
-from asynq_py.app.connections import Outlet
+from asynq_py.app.connections import HeaderSource, Outlet
 from asynq_py.app.dependencies import Overrides, provider_of
 from asynq_py.app.eager import Eager, EagerConnections, HereAndNow
 from asynq_py.app.executors import Processes
@@ -159,6 +159,14 @@ class App(Router):
                             f"one that yields {kind.__name__}, which task {task.type!r} asks for",
                         )
             yield state
+
+    def mark_flows(self, source: HeaderSource) -> None:
+        """Give all steps of a flow the headers that `source()` returns where the flow is enqueued.
+
+        The steps that begin a flow are enqueued there; the others by servers, later, where nobody knows what
+        held then. Headers that a step has already are kept.
+        """
+        self._outlet.mark_flows(source)
 
     @property
     def client(self) -> Client:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from asynq_py.app.waiting import Waiting
 from asynq_py.broker.broker import Broker
@@ -17,11 +18,14 @@ from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import AsynqError
 from asynq_py.inspector import Inspector
 
+HeaderSource: TypeAlias = Callable[[], Mapping[str, str]]
+
 
 class Connections:
     """Those of one event loop. They connect when they are first used. `is_eager`: they never do."""
 
     is_eager = False
+    flow_headers: Sequence[HeaderSource] = ()
 
     def __init__(
         self, redis: RedisSource, middleware: Sequence[ClientMiddleware], clock: Clock | None = None
@@ -60,6 +64,7 @@ class Outlet:
     def __init__(self, redis: RedisSource) -> None:
         self._redis = redis
         self._middleware: list[ClientMiddleware] = []
+        self._flow_headers: list[HeaderSource] = []
         self._open: dict[asyncio.AbstractEventLoop, Connections] = {}
         self._make: Callable[[], Connections] = lambda: Connections(self._redis, self._middleware)
 
@@ -86,6 +91,9 @@ class Outlet:
         """For the clients that are opened from now on."""
         self._middleware.extend(middleware)
 
+    def mark_flows(self, source: HeaderSource) -> None:
+        self._flow_headers.append(source)
+
     def apart(self, redis: RedisSource, clock: Clock) -> Connections:
         """Others like those of this app, to the Redis of a server. Whoever takes them closes them."""
         return Connections(redis, self._middleware, clock)
@@ -103,6 +111,7 @@ class Outlet:
             for other in [other for other in self._open if other.is_closed()]:
                 del self._open[other]
             found = self._open[loop] = self._make()
+            found.flow_headers = self._flow_headers
         return found
 
     async def aclose(self) -> None:

@@ -39,6 +39,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, TracerProvider
 
 SYSTEM: Final = "asynq"
+BAGGAGE: Final = "baggage"
 SCHEMA: Final = "https://opentelemetry.io/schemas/1.36.0"
 BUCKETS: Final = (
     0.005,
@@ -124,9 +125,17 @@ class Telemetry:
         )
 
     def instrument(self, app: App) -> None:
-        """Add both middlewares to an app, before it enqueues or makes a server."""
+        """Add all this to an app and its flows. Before it enqueues or makes a server."""
         app.use(self.middleware)
         app.on_enqueue(self.client_middleware)
+        app.mark_flows(self.headers)
+
+    def headers(self) -> dict[str, str]:
+        """The present context as headers of a task."""
+        headers: dict[str, str] = {}
+        propagator = self._propagator or propagate.get_global_textmap()
+        propagator.inject(headers)  # pyright: ignore[reportArgumentType]  # of its own default
+        return headers
 
     # -- enqueueing -------------------------------------------------------------------------------------
 
@@ -163,13 +172,16 @@ class Telemetry:
         return attributes
 
     def _injected(self, task: Task, span: Span) -> Task:
-        propagator = self._propagator or propagate.get_global_textmap()
-        if not propagator.fields.isdisjoint(task.headers):
-            # a context that the caller gave is kept
-            _link(span, propagator.extract(task.headers, Context()))
-            return task
-        headers: dict[str, str] = {}
-        propagator.inject(headers)  # pyright: ignore[reportArgumentType]  # of its own default
+        if task.headers:
+            propagator = self._propagator or propagate.get_global_textmap()
+            context = propagator.extract(task.headers, Context())
+            origin = trace.get_current_span(context).get_span_context()
+            if origin.is_valid:  # that of the caller, or of the flow that it belongs to, is kept
+                span.add_link(origin)
+                return task
+        headers = self.headers()
+        if BAGGAGE in headers and BAGGAGE in task.headers:  # somebody else's, of Sentry perhaps
+            headers[BAGGAGE] = f"{task.headers[BAGGAGE]},{headers[BAGGAGE]}"
         return task.with_headers(headers) if headers else task
 
     # -- handling ---------------------------------------------------------------------------------------
@@ -246,12 +258,6 @@ def _operation(name: str, kind: str) -> Attributes:
         "messaging.operation.name": name,
         "messaging.operation.type": kind,
     }
-
-
-def _link(span: Span, context: Context) -> None:
-    origin = trace.get_current_span(context).get_span_context()
-    if origin.is_valid:
-        span.add_link(origin)
 
 
 def _tell(span: Span, answers: Sequence[TaskInfo | EnqueueError]) -> str:

@@ -30,6 +30,7 @@ from sentry_sdk.utils import event_from_exception
 
 ORIGIN: Final = "auto.queue.asynq"
 LOG_OF_TRIES: Final = "asynq_py.server.attempt_log"  # says the same as we do, and would report it again
+TRACE: Final = "sentry-trace"
 BAGGAGE: Final = "baggage"
 
 
@@ -50,9 +51,10 @@ class Sentry:
         ignore_logger(LOG_OF_TRIES)
 
     def instrument(self, app: App) -> None:
-        """Add both middlewares to an app, before it enqueues or makes a server."""
+        """Add all this to an app and its flows. Before it enqueues or makes a server."""
         app.use(self.middleware)
         app.on_enqueue(self.client_middleware)
+        app.mark_flows(_headers)
 
     async def client_middleware(
         self, tasks: Sequence[Task], call_next: EnqueueCall
@@ -101,7 +103,16 @@ class Sentry:
             raise failure
 
 
+def _headers() -> dict[str, str]:
+    """The present trace."""
+    if not sentry_sdk.is_initialized():
+        return {}
+    return dict(sentry_sdk.get_current_scope().iter_trace_propagation_headers())
+
+
 def _traced(task: Task, headers: dict[str, str]) -> Task:
+    if TRACE in task.headers:  # of the flow that it belongs to
+        return task
     ours = dict(headers)
     if BAGGAGE in task.headers and BAGGAGE in ours:  # somebody else's, of OpenTelemetry perhaps
         ours[BAGGAGE] = f"{task.headers[BAGGAGE]},{ours[BAGGAGE]}"

@@ -137,6 +137,16 @@ class Plan:
         for step in (*self.steps, *(step for steps in self.follow_ups.values() for step in steps)):
             yield step.call
 
+    def marked(self, headers: Mapping[str, str]) -> Plan:
+        """The same, with headers for each step that has none of that name."""
+
+        def mark(step: PlannedStep) -> PlannedStep:
+            task = step.call.task
+            return replace(step, call=replace(step.call, task=task.with_headers({**headers, **task.headers})))
+
+        follow_ups = {case: tuple(map(mark, steps)) for case, steps in self.follow_ups.items()}
+        return replace(self, steps=tuple(map(mark, self.steps)), follow_ups=follow_ups)
+
     def new_steps(self) -> list[NewStep]:
         """As the broker takes them."""
         following: dict[int, list[str]] = {}

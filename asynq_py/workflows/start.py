@@ -55,6 +55,8 @@ class Manner:
 
 async def start(connections: Connections, plan: Plan, manner: Manner) -> FlowHandle[Any]:
     """Raises: InvalidOptionError: nothing was sent. BrokerUnavailableError."""
+    if headers := {name: text for source in connections.flow_headers for name, text in source().items()}:
+        plan = plan.marked(headers)
     flow = manner.flow_id or TaskIDs().next()
     if connections.is_eager:
         return await run_here(connections, plan, flow=flow, name=manner.name)

@@ -33,6 +33,8 @@ from asynq_py import (
     SkipRetry,
     SyncClient,
     Task,
+    chain,
+    gather,
 )
 from asynq_py.integrations.opentelemetry import Telemetry
 from tests.unit.tries import Try, active_task
@@ -231,6 +233,16 @@ async def test_a_context_that_the_caller_gave_is_kept_and_linked(redis_url: str,
     assert [f"{link.context.trace_id:032x}" for link in span.links] == [TRACE]
 
 
+async def test_baggage_of_others_is_kept_beside_ours(redis_url: str, exported: Exported) -> None:
+    token = context.attach(baggage.set_baggage("user", "ada"))
+    async with Client(redis_url, middleware=[exported.telemetry().client_middleware]) as client:
+        info = await client.enqueue(Task("t", headers={"baggage": "sentry-release=1"}))
+    context.detach(token)
+
+    assert info.headers["baggage"] == "sentry-release=1,user=ada"
+    assert "traceparent" in info.headers
+
+
 async def test_with_link_a_try_has_a_trace_of_its_own(exported: Exported) -> None:
     token = context.attach(baggage.set_baggage("user", "ada"))
     headers: dict[str, str] = {"traceparent": PARENT, "baggage": "tenant=acme"}
@@ -409,6 +421,32 @@ async def test_an_app_is_traced_as_a_whole(redis_url: str, exported: Exported) -
     enqueue, process = exported.spans()
     assert (enqueue.name, process.name) == ("enqueue double", "process double")
     assert _context(enqueue).trace_id == _context(process).trace_id
+
+
+async def test_all_steps_of_a_flow_belong_to_the_trace_of_who_enqueued_it(
+    redis_url: str, exported: Exported
+) -> None:
+    app = App(redis_url)
+    exported.telemetry(names="type").instrument(app)
+
+    @app.task
+    async def add(x: int, y: int) -> int:
+        return x + y
+
+    @app.task
+    async def total(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    async with app, app.server(poll_interval=0.05):
+        with exported.tracers.get_tracer("web").start_as_current_span("GET /") as request:
+            flow = gather(add.step(1, 2), chain(add.step(3, 4), add.step(y=1))).then(total.step())
+            handle = await flow.enqueue()
+        assert await handle.result(timeout=20) == 11
+
+    tries = exported.spans("process")
+    assert sorted(span.name for span in tries) == ["process add"] * 3 + ["process total"]
+    assert {span.parent.span_id for span in tries if span.parent} == {request.get_span_context().span_id}
+    assert all(span.parent for span in tries)
 
 
 async def test_a_trace_that_is_not_sampled_is_carried_all_the_same(redis_url: str) -> None:

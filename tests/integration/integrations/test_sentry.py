@@ -25,6 +25,7 @@ from asynq_py import (
     Server,
     SkipRetry,
     Task,
+    chain,
 )
 from asynq_py.integrations.sentry import Sentry
 from tests.unit.tries import active_task
@@ -167,6 +168,24 @@ async def test_a_transaction_continues_the_trace_of_who_enqueued(redis_url: str,
     assert trace["data"]["messaging.message.id"] == handle.id
     assert [span["description"] for span in run["spans"]] == ["select"]
     assert (run["tags"]["asynq.outcome"], sent.events) == ("done", [])
+
+
+async def test_all_steps_of_a_flow_belong_to_the_trace_of_who_enqueued_it(redis_url: str, sent: Sent) -> None:
+    app = App(redis_url)
+    Sentry().instrument(app)
+
+    @app.task
+    async def one(n: int) -> int:
+        return n + 1
+
+    async with app, app.server(poll_interval=0.05):
+        with sentry_sdk.start_transaction(name="GET /") as request:
+            handle = await chain(one.step(1), one.step()).enqueue()
+            trace = request.trace_id
+        assert await handle.result(timeout=20) == 3
+
+    runs = [told["contexts"]["trace"] for told in sent.transactions if told["transaction"] == "one"]
+    assert [run["trace_id"] for run in runs] == [trace] * 2
 
 
 async def test_baggage_of_others_is_kept(redis_url: str, sent: Sent) -> None:

@@ -848,3 +848,29 @@ async def test_flows_are_listed_while_they_run_and_afterwards(app: App, serve: S
             await handle.result(timeout=20)
         states = [info.state for info in await app.inspector.flows()]
     assert states == [FlowState.SUCCEEDED] * 3
+
+
+async def test_all_steps_of_a_flow_get_the_headers_of_where_it_was_enqueued(redis_url: str) -> None:
+    app, seen = App(redis_url), dict[str, str]()
+    tenant = "acme"
+    app.mark_flows(lambda: {"tenant": tenant, "colour": "red"})
+
+    @app.task
+    async def note(name: str, after: str = "") -> str:
+        seen[name] = "{tenant} {colour}".format(**current_task().headers)
+        return name
+
+    own = note.options(headers={"colour": "blue"})
+    async with app, app.server(poll_interval=0.05):
+        handle = (
+            await chain(note.step("a"), own.step("b"), note.step("c")).on_success(note.step("d")).enqueue()
+        )
+        tenant = "other"
+        await handle.result(timeout=20)
+
+        async def count() -> int:
+            return len(seen)
+
+        await eventually(count, lambda n: n == 4)
+
+    assert seen == {"a": "acme red", "b": "acme blue", "c": "acme red", "d": "acme red"}
