@@ -39,6 +39,7 @@ LEASE: Final = 30
 queues = st.sampled_from(("q", "q", "q", "r"))
 ids = st.sampled_from(IDS)
 specs = st.lists(st.tuples(ids, st.sampled_from((None, None, 0, 1))), min_size=1, max_size=3)
+places = st.integers(0, len(IDS) - 1)
 picks = st.lists(st.integers(0, CLAIMS - 1), min_size=1, max_size=3)
 pick = st.integers(0, CLAIMS - 1)
 delays = st.sampled_from((0, 1, 20, 100))
@@ -115,6 +116,11 @@ class Machine(RuleBasedStateMachine):
         message.retried += 1
         message.error_msg = str(self.next_number())
         return encode(message)
+
+    def some_id(self, queue: str, place: int) -> str:
+        """One of the tasks that there are, if there are any."""
+        known = sorted(self.model(queue).hashes) or IDS
+        return known[place % len(known)]
 
     def is_whole(self, queue: str, task_id: str) -> bool:
         return (queue, task_id) not in self.scene.damaged
@@ -388,6 +394,9 @@ class Machine(RuleBasedStateMachine):
     # -- aggregation ------------------------------------------------------------------------------------
 
     @rule(queue=queues, group=groups, rules=rules_of_groups)
+    def take_set_now(self, queue: str, group: str, rules: Rules) -> None:
+        self.take_set(queue, group, rules)
+
     def take_set(self, queue: str, group: str, rules: Rules) -> None:
         conditions = {"grace": int(rules.grace), "size": rules.size}
         delay = None if rules.delay is None else int(rules.delay)
@@ -461,8 +470,9 @@ class Machine(RuleBasedStateMachine):
 
     # -- inspectors -------------------------------------------------------------------------------------
 
-    @rule(queue=queues, task_id=ids, act=st.sampled_from(("run", "archive", "delete")))
-    def move_one(self, queue: str, task_id: str, act: str) -> None:
+    @rule(queue=queues, place=places, act=st.sampled_from(("run", "archive", "delete")))
+    def move_one(self, queue: str, place: int, act: str) -> None:
+        task_id = self.some_id(queue, place)
         match act:
             case "run":
                 self.run_task(queue, task_id)
@@ -524,12 +534,13 @@ class Machine(RuleBasedStateMachine):
         hashes = self.model(queue).hashes
         return {task_id: _lock_of(fields.get("msg", b"")) for task_id, fields in hashes.items()}
 
-    @rule(queue=queues, task_id=ids, lock=st.sampled_from((None, 0, 1)), is_current=st.booleans())
-    def update_payload(self, queue: str, task_id: str, lock: int | None, is_current: bool) -> None:
+    @rule(queue=queues, place=places, lock=st.sampled_from((0, 1)), is_current=st.booleans())
+    def update_payload(self, queue: str, place: int, lock: int, is_current: bool) -> None:
+        task_id = self.some_id(queue, place)
         fields = self.model(queue).hashes.get(task_id, {})
         before = fields.get("msg", b"") if is_current else b"another"
         old = fields.get("unique_key", b"").decode()
-        locks = (old, self.lock_key(queue, lock or 0) if old else "")
+        locks = (old, self.lock_key(queue, lock) if old else "")
         message = TaskMessage(type="t", id=task_id, queue=queue, retry=3, unique_key=locks[1])
         message.payload = str(self.next_number()).encode()
         after = encode(message)
@@ -550,13 +561,47 @@ class Machine(RuleBasedStateMachine):
         self.agree("remove", queue, (), self.scene.removal.remove(queue, force=force), expected)
         if expected == "OK":
             self.scene.registered.discard(queue)
-            self.scene.clock.advance(6)  # clients name a queue anew after 5 s (Q-20)
+            self.advance(6)  # clients name a queue anew after 5 s (Q-20)
 
     # -- time, and damage -------------------------------------------------------------------------------
 
     @rule(seconds=spans)
     def advance(self, seconds: float) -> None:
+        """Let time pass, and what has its end by the clock of Redis end by ours: counters of a day."""
         self.scene.clock.advance(seconds)
+        for queue, model in self.scene.models.items():
+            for name in [name for name, end in model.counter_ends.items() if end <= self.scene.now]:
+                del model.counters[name], model.counter_ends[name]
+                self.damage("DEL", QueueKeys(queue).prefix + name)
+
+    @rule(queue=queues, kind=st.integers(0, 7), off=st.sampled_from((-1, 0, 0)))
+    def advance_to_what_is_next(self, queue: str, kind: int, off: int) -> None:
+        """To the very second at which something is due, or to the one before it."""
+        model = self.model(queue)
+        moments = (
+            model.sets["scheduled"].values(),
+            model.sets["retry"].values(),
+            model.sets["completed"].values(),
+            [at + SMALL.archive_age for at in model.sets["archived"].values()],
+            model.taken_until.values(),
+            [int(score) + 1 for _, score in model.lease_scores()],
+            [tick.at + 10 for tick in model.ticks.values()],
+            [int(score) + 6 for _, score in model.lease_scores()],
+        )[kind]
+        later = [at + off - self.scene.clock.time() for at in moments if at + off > self.scene.clock.time()]
+        if later:
+            self.advance(min(later))
+
+    @rule(queue=queues, group=groups, rules=rules_of_groups, off=st.sampled_from((-1, 0, 0)))
+    def group_comes_of_age(self, queue: str, group: str, rules: Rules, off: int) -> None:
+        """Look for the group at the very second at which it is due, or one before it."""
+        scores = sorted(self.model(queue).groups.get(group, {}).values())
+        if not scores:
+            return
+        due_at = scores[-1] + int(rules.grace) if rules.delay is None else scores[0] + int(rules.delay)
+        if due_at + off > self.scene.clock.time():
+            self.advance(due_at + off - self.scene.clock.time())
+        self.take_set(queue, group, rules)
 
     @rule(queue=queues, number=st.integers(0, 2))
     def something_vanishes(self, queue: str, number: int) -> None:
@@ -567,13 +612,17 @@ class Machine(RuleBasedStateMachine):
             self.scripts_are_flushed()
 
     @precondition(lambda self: self.with_damage)
-    @rule(queue=queues, task_id=ids, number=st.integers(0, 4))
-    def something_breaks(self, queue: str, task_id: str, number: int) -> None:
+    @rule(queue=queues, place=places, number=st.integers(0, 4))
+    def something_breaks(self, queue: str, place: int, number: int) -> None:
+        task_id = self.some_id(queue, place)
         break_it = (
             *(self.lease_vanishes, self.hash_vanishes, self.message_is_garbled, self.id_is_doubled),
             self.id_leaves_active,
         )[number]
         break_it(queue, task_id)
+        if number == 3 and place % 2:  # both copies are fetched at once
+            self.scene.check()
+            self.dequeue(queue, 10)
 
     def lock_ends(self, queue: str, number: int) -> None:
         """Its time is Redis's own, so it is taken away."""
@@ -613,7 +662,8 @@ class Machine(RuleBasedStateMachine):
 
     def id_is_doubled(self, queue: str, task_id: str) -> None:
         model = self.model(queue)
-        if model.pending.count(task_id) == 1 and self.is_whole(queue, task_id):
+        waits, runs = model.pending.count(task_id) == 1, task_id in model.active and task_id in model.lease
+        if (waits or runs) and self.is_whole(queue, task_id):
             model.pending.append(task_id)
             self.harm("double", queue, task_id, "LPUSH", QueueKeys(queue).pending, task_id)
 
@@ -628,7 +678,7 @@ class Machine(RuleBasedStateMachine):
     def doctor(self, queue: str) -> None:
         """After a repair all is in order, what was in order is as it was, and no task is gone."""
         self.scene.note("repair", queue)
-        self.scene.clock.advance(LEASE + 1)  # while a lease lasts, its worker may settle things by itself
+        self.advance(LEASE + 1)  # while a lease lasts, its worker may settle things by itself
         before = self.scene.look()
         for _ in range(3):
             if not self.world.run(self.mend(queue)):
