@@ -68,18 +68,23 @@ class Comparison:
         self._given = given
         self._taken = taken
         self._is_payload = is_payload
-        self._seen: set[tuple[str, str]] = set()
+        self._above: list[tuple[str, str]] = []  # what is just being compared
 
     def narrowed(self, given: Schema, taken: Schema, at: str) -> list[str]:
         """Say where it is not."""
         return list(self._narrowed(given, taken, at))
 
     def _narrowed(self, given: Schema, taken: Schema, at: str) -> Iterator[str]:
-        if "$ref" in given and "$ref" in taken:
-            pair = (name_in(given), name_in(taken))
-            if pair in self._seen:  # it holds itself
-                return
-            self._seen.add(pair)
+        if "$ref" not in given or "$ref" not in taken:
+            yield from self._compared(given, taken, at)
+            return
+        pair = (name_in(given), name_in(taken))
+        if pair not in self._above:  # else it holds itself
+            self._above.append(pair)
+            yield from self._compared(given, taken, at)
+            self._above.pop()
+
+    def _compared(self, given: Schema, taken: Schema, at: str) -> Iterator[str]:
         given, taken = self._given.resolved(given), self._taken.resolved(taken)
         if _says_nothing(taken):
             return
@@ -95,14 +100,12 @@ class Comparison:
         yield from self._value(choices[0], options[0], at)
 
     def _fits_none(self, given: Schema, options: Sequence[Schema], taken: Schema, at: str) -> Iterator[str]:
-        before = set(self._seen)
         kind = self._given.resolved(given).get("type")
         best: list[str] | None = None
         for option in options:
             problems = self.narrowed(given, option, at)
             if not problems:
                 return
-            self._seen = set(before)
             if self._taken.resolved(option).get("type") == kind and kind in ("object", "array"):
                 best = problems  # the one that was meant
         if best is not None:

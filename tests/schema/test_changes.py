@@ -262,6 +262,14 @@ def test_a_new_task_breaks_nothing_and_the_same_app_neither() -> None:
     assert breaking_changes(read(describe(shop).text()), describe(shop)) == []
 
 
+def test_a_model_is_compared_wherever_it_stands() -> None:
+    for one, other in ((Image, StricterImage), (Image | int, StricterImage | int)):
+        assert breaking_changes(of(a=one, b=one), of(a=other, b=other)) == [
+            "t: a.width: is new and required; give it a default",
+            "t: b.width: is new and required; give it a default",
+        ]
+
+
 def test_unions_of_models_are_compared_with_the_one_that_is_meant() -> None:
     old = of(a=Image | int, b=int)
     assert breaking_changes(old, of(a=WiderImage | int, b=int)) == []

@@ -12,6 +12,7 @@ import pytest
 
 from asynq_py import (
     App,
+    AsynqError,
     Depends,
     DuplicateTaskError,
     PayloadError,
@@ -289,6 +290,9 @@ async def test_a_flow_goes_from_step_to_step_and_survives_a_failure() -> None:
 async def test_behind_the_test_the_app_is_as_before() -> None:
     async with app.test() as t:
         inside = app.client
-        assert t.client is not None
+        await inside.ping()
+        assert t.client is not inside
+    with pytest.raises(AsynqError, match="closed"):
+        await inside.ping()
     assert app.client is not inside
     await app.aclose()

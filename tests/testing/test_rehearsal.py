@@ -363,8 +363,13 @@ async def test_a_group_is_aggregated_when_its_grace_period_is_over(diary: Diary)
         await t.client.enqueue(Task("mail", 2), group="g")
         await t.advance(59)
         assert diary.notes == []
-        await t.advance(1)
+        await t.advance("5m")
         assert diary.notes == [(["g", 2], 110.0)]
+
+        for _ in range(20):  # none is quiet for long, but the first has waited long enough
+            await t.client.enqueue(Task("mail", 1), group="g")
+            await t.advance(50)
+        assert diary.notes[1:] == [(["g", 12], 409.0 + 600)]
 
 
 # -- what goes wrong -------------------------------------------------------------------------------------
