@@ -37,10 +37,10 @@ def build(app: App, said: list[Any]) -> Flow[object, int]:
     )
 
 
-async def test_a_flow_can_be_rehearsed(redis_url: str) -> None:
+async def test_a_flow_can_be_rehearsed(one_server: str) -> None:
     app, said = App("redis://127.0.0.1:1/0"), list[Any]()
     flow = build(app, said)
-    async with app.test(redis_url) as test:
+    async with app.test(one_server) as test:
         handle = await flow.enqueue()
         await test.run_until_idle()
         assert await handle.progress() == (3, 4)
@@ -49,14 +49,14 @@ async def test_a_flow_can_be_rehearsed(redis_url: str) -> None:
     assert said == [8]
 
 
-async def test_a_rehearsed_flow_runs_when_somebody_waits_for_it(redis_url: str) -> None:
+async def test_a_rehearsed_flow_runs_when_somebody_waits_for_it(one_server: str) -> None:
     app = App("redis://127.0.0.1:1/0")
 
     @app.task
     async def one(n: int = 0) -> int:
         return n + 1
 
-    async with app.test(redis_url):
+    async with app.test(one_server):
         handle = await chain(one.step(), one.step(4)).enqueue()
         assert await handle.result(timeout=10) == 5
 
