@@ -88,7 +88,7 @@ async def told(caplog: pytest.LogCaptureFixture) -> AsyncGenerator[Told]:
 
 
 @pytest.fixture
-async def url(redis: Redis, redis_url: str) -> str:
+async def url(redis: Redis, redis_url: str) -> AsyncGenerator[str]:
     """Of a user who may do all, and has the password."""
     async with each_server(redis) as servers:
         for server in servers:
@@ -96,7 +96,11 @@ async def url(redis: Redis, redis_url: str) -> str:
                 *("ACL", "SETUSER", "keeper", "reset", "on", f">{PASSWORD}", "~*", "&*", "+@all")
             )
     parts = urlsplit(redis_url)
-    return urlunsplit(parts._replace(netloc=f"keeper:{PASSWORD}@{parts.netloc}"))
+    yield urlunsplit(parts._replace(netloc=f"keeper:{PASSWORD}@{parts.netloc}"))
+    async with each_server(redis) as servers:
+        for server in servers:
+            await cast(Any, server).execute_command("ACL", "DELUSER", "keeper")
+            await cast(Any, server).execute_command("ACL", "LOG", "RESET")  # who was refused here
 
 
 def task(**options: Any) -> Task:

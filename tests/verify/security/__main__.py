@@ -17,7 +17,9 @@ TESTS: Final = {
     "TLS and mutual TLS": ["tests/integration/test_tls.py"],
     "secrets": [
         "tests/verify/test_security_secrets.py", "tests/integration/server/test_logging.py",
-        "tests/cli/test_connecting.py", "tests/unit/cli/test_secrecy.py",
+        "tests/unit/cli/test_secrecy.py",
+        "tests/cli/test_connecting.py::test_a_hidden_url_is_an_argument_still",
+        "tests/cli/test_connecting.py::test_no_list_of_processes_shows_a_password",
     ],
     "a payload is data": ["tests/verify/test_security_source.py"],
 }  # fmt: skip

@@ -36,11 +36,11 @@ def _headers(number: int) -> TaskMessage:
 
 
 FLOODS: Final = (
-    Flood("tiny tasks", 20_000, 64, lambda n: TaskMessage(type="t", payload=b"x" * 16)),
-    Flood("payloads of 1 MiB", 200, MIB, lambda n: TaskMessage(type="t", payload=b"x" * MIB)),
-    Flood("payloads of 32 MiB", 12, 32 * MIB, lambda n: TaskMessage(type="t", payload=b"x" * 32 * MIB)),
-    Flood("500 headers of 1 KB", 200, MIB // 2, _headers),
-    Flood("types of 100 KB", 500, 100_000, lambda n: TaskMessage(type="x" * 100_000)),
+    Flood("tiny tasks", 5_000, 64, lambda n: TaskMessage(type="t", payload=b"x" * 16)),
+    Flood("payloads of 1 MiB", 60, MIB, lambda n: TaskMessage(type="t", payload=b"x" * MIB)),
+    Flood("payloads of 32 MiB", 4, 32 * MIB, lambda n: TaskMessage(type="t", payload=b"x" * 32 * MIB)),
+    Flood("500 headers of 1 KB", 60, MIB // 2, _headers),
+    Flood("types of 100 KB", 150, 100_000, lambda n: TaskMessage(type="x" * 100_000)),
 )
 
 
@@ -64,11 +64,15 @@ def growth() -> dict[str, tuple[int, int]]:
 
 
 def _send(redis: Any, flood: Flood) -> None:
-    for number in range(flood.number):
-        message = flood.make(number)
-        message.id, message.queue, message.timeout = f"{flood.name}-{number}", "default", 600
-        redis.hset(K.task(message.id), mapping={"msg": encode(message), "state": "pending"})
-        redis.lpush(K.pending, message.id)
+    step = max(1, min(500, 8 * MIB // flood.size))  # a few MiB in each round trip
+    for first in range(0, flood.number, step):
+        with redis.pipeline(transaction=False) as pipe:
+            for number in range(first, min(first + step, flood.number)):
+                message = flood.make(number)
+                message.id, message.queue, message.timeout = f"{flood.name}-{number}", "default", 600
+                pipe.hset(K.task(message.id), mapping={"msg": encode(message), "state": "pending"})
+                pipe.lpush(K.pending, message.id)
+            pipe.execute()
 
 
 def _wait_until_empty(redis: Any) -> None:
