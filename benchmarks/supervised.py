@@ -1,8 +1,8 @@
 """`python -m benchmarks.supervised`: one, two and four worker processes under a Supervisor.
 
 Two kinds of tasks: such that do nothing, where Redis is the limit, and such that compute for a millisecond,
-as code in Python does, where the processors are. Counted by what Redis says was processed; started and ended by
-signals, as in production. Writes `benchmarks/results/supervised.md`.
+as code in Python does, where the processors are. Counted by what Redis says was processed; started and ended
+by signals, as in production. Writes `benchmarks/results/supervised.md`.
 """
 
 from __future__ import annotations
