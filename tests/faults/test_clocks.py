@@ -54,6 +54,7 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [" ".join(word for word in text.split() if not word.isdecimal()) for text in texts]
 
 
+@pytest.mark.usefixtures("one_server")  # which counts how often each command was given
 @pytest.mark.parametrize("ahead", [HOUR, -HOUR], ids=["ahead", "behind"])
 async def test_servers_whose_clocks_differ_by_an_hour_leave_each_other_their_tasks(
     redis_url: str, redis: Redis, client: Client, ahead: float

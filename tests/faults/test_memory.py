@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from typing import cast
 
@@ -50,9 +51,11 @@ async def test_running_tasks_outlive_leases_while_redis_is_full_and_all_finish(
             first = await lease_ends()
             await eventually(lease_ends, lambda ends: ends >= first + 6)  # three leases
             may_end.set()
-            await books_become(redis, Books(completed={"kept"}, retry={"fails"}, processed=22, failed=1))
+            # (no transaction is allowed now, so the books cannot be read)
+            await eventually(lambda: redis.llen(KEYS.active), lambda running: running == 0)
         finally:
             await redis.config_set("maxmemory", "0")
+        await books_become(redis, Books(completed={"kept"}, retry={"fails"}, processed=22, failed=1))
     assert runs == Counter([*names, "fails", "kept"])
 
 
@@ -74,11 +77,15 @@ async def test_what_an_eviction_leaves_is_in_order_again_after_a_repair(
             [Task("t", "x" * 500, task_id=f"later {n}") for n in range(200)], process_in=3600
         )
         before = await redis.dbsize()
-        used = int((await redis.info("memory"))["used_memory"])
+        limits = itertools.count(int((await redis.info("memory"))["used_memory"]), -50_000)
+
+        async def squeeze() -> int:
+            await redis.config_set("maxmemory", str(next(limits)))
+            return await redis.dbsize()
+
         await redis.config_set("maxmemory-policy", "allkeys-random")
-        await redis.config_set("maxmemory", str(used - 60_000))
         try:
-            await eventually(redis.dbsize, lambda now: now <= before - 50)
+            await eventually(squeeze, lambda now: now <= before - 50)
         finally:
             await redis.config_set("maxmemory", "0")
             await redis.config_set("maxmemory-policy", "noeviction")
