@@ -225,6 +225,22 @@ def _asked(process: Process) -> int:
     return int(told.partition("calls=")[2].partition(",")[0])
 
 
+async def test_a_task_is_in_doubt_when_its_queue_could_not_be_listed_on_a_full_node(
+    nodes: Nodes, source: Process, lane: Sender, clock: ManualClock
+) -> None:
+    lists = nodes.owner("asynq:queues")
+    queue = next(str(n) for n in range(99) if nodes.owner(f"{{{n}}}") is not lists)
+    lists.call("CONFIG", "SET", "maxmemory", 1)
+    try:
+        with pytest.raises(BrokerUnavailableError, match="maxmemory") as caught:
+            await Broker(lane, clock).enqueue(queue, [NewTask("a", b"a message")])
+    finally:
+        lists.call("CONFIG", "SET", "maxmemory", 0)
+
+    assert caught.value.maybe_done
+    assert await lane.call("LLEN", f"asynq:{{{queue}}}:pending") == 1
+
+
 async def test_a_cluster_that_lost_a_slot_is_unavailable(lane: Sender, nodes: Nodes, source: Process) -> None:
     """CLUSTERDOWN."""
     slot = cluster.slot_of(KEY)
@@ -246,19 +262,3 @@ async def _increased(lane: Sender) -> int:
         return int(await lane.call("INCR", KEY))
     except BrokerUnavailableError:
         return 0
-
-
-async def test_a_task_is_in_doubt_when_its_queue_could_not_be_listed_on_a_full_node(
-    nodes: Nodes, source: Process, lane: Sender, clock: ManualClock
-) -> None:
-    lists = nodes.owner("asynq:queues")
-    queue = next(str(n) for n in range(99) if nodes.owner(f"{{{n}}}") is not lists)
-    lists.call("CONFIG", "SET", "maxmemory", 1)
-    try:
-        with pytest.raises(BrokerUnavailableError, match="maxmemory") as caught:
-            await Broker(lane, clock).enqueue(queue, [NewTask("a", b"a message")])
-    finally:
-        lists.call("CONFIG", "SET", "maxmemory", 0)
-
-    assert caught.value.maybe_done
-    assert await lane.call("LLEN", f"asynq:{{{queue}}}:pending") == 1
