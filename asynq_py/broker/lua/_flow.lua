@@ -1,6 +1,12 @@
 -- Included by scripts that change a flow. Its keys are the flow itself (a hash), the steps and follow-ups that are
 -- to be enqueued (score 0 and 1), and the steps that are enqueued (score: when they were looked at last).
 
+-- Refuse keys of another type; called before anything is written. The flow itself is always read first.
+local function check_sets(ready, out)
+  redis.call('ZCARD', ready)
+  redis.call('ZCARD', out)
+end
+
 -- A flow that ended, and of which nothing is under way, is kept as long as was asked for; any other for `life`, which
 -- begins anew with each change and each look.
 local function keep(flow, ready, out, life)

@@ -6,6 +6,7 @@
 -- Returns 1, or 0 when the flow has begun (nothing is changed then).
 -- Peer  none: asynq (Go) has no flows; wire format 2.2 has no such keys.
 local flow, ready = unpack(KEYS)
+redis.call('ZCARD', ready)  -- refuses a key of another type before anything is written
 local ttl = ARGV[1]
 if redis.call('HEXISTS', flow, 'status') == 1 then
   return 0

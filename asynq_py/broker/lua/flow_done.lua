@@ -7,6 +7,7 @@
 -- Peer  none: asynq (Go) has no flows; wire format 2.2 has no such keys.
 -- include _flow
 local flow, ready, out = unpack(KEYS)
+check_sets(ready, out)
 local id, has_result, result, now, life = unpack(ARGV)
 local status, standing = redis.call('HGET', flow, 'status'), redis.call('HGET', flow, 's:' .. id)
 if not status or not standing then

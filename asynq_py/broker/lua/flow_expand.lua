@@ -7,6 +7,7 @@
 -- Peer  none: asynq (Go) has no flows; wire format 2.2 has no such keys.
 -- include _flow
 local flow, ready, out = unpack(KEYS)
+check_sets(ready, out)
 local id, count, now, life = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 if redis.call('HGET', flow, 's:' .. id) ~= 'ready' then
   return 0

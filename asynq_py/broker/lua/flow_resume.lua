@@ -7,6 +7,7 @@
 -- Peer  none: asynq (Go) has no flows; wire format 2.2 has no such keys.
 -- include _flow
 local flow, ready, out = unpack(KEYS)
+check_sets(ready, out)
 local now, life = ARGV[1], ARGV[2]
 if redis.call('HGET', flow, 'status') ~= 'failed' then
   return 0

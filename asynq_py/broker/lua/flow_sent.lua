@@ -6,7 +6,9 @@
 -- Peer  none: asynq (Go) has no flows; wire format 2.2 has no such keys.
 -- include _flow
 local flow, ready, out = unpack(KEYS)
+check_sets(ready, out)
 local now, life = ARGV[1], ARGV[2]
+redis.call('HLEN', flow)
 local count = 0
 for i = 3, #ARGV do
   local id = ARGV[i]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from redis.asyncio import Redis
 from asynq_py.broker.flows import FOLLOW_UP, Flows, NewStep, Ready
 from asynq_py.broker.lanes import open_lane
 from asynq_py.connection import Connector
+from asynq_py.errors import BrokerError
 from asynq_py.wire import limits
 from tests.clock import ManualClock
 from tests.state import NOW, Hash, dump
@@ -224,6 +226,36 @@ async def test_what_is_reported_of_a_flow_that_is_gone_writes_nothing(flows: Flo
     assert await flows.done("f", "9", b"r") == "GONE"
     await redis.delete(F, f"{F}:ready", "asynq:flows")
     assert await dump(redis) == {}
+
+
+@pytest.mark.parametrize("key", [F, f"{F}:ready", f"{F}:out"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda flows: flows.add("f", [NewStep("0", b"d", [], 0)]),
+        lambda flows: flows.begin("f", {"total": 1}),
+        lambda flows: flows.done("f", "0", b"r"),
+        lambda flows: flows.fail("f", "0", "gone", "x"),
+        lambda flows: flows.sent("f", ["0", "1"]),
+        lambda flows: flows.expand("f", "0", [b"d"]),
+        lambda flows: flows.cancel("f"),
+        lambda flows: flows.resume("f", {"0": True}),
+    ],
+    ids=["add", "begin", "done", "fail", "sent", "expand", "cancel", "resume"],
+)
+async def test_where_somebody_else_uses_a_key_nothing_is_changed(
+    flows: Flows, redis: Redis, key: str, call: Callable[[Flows], Awaitable[object]]
+) -> None:
+    await start(flows)
+    await redis.delete(key)
+    await redis.set(key, "another's")
+    before = await dump(redis)
+    with suppress(
+        BrokerError
+    ):  # what does not touch the key may do its work; `add` and `begin` refuse anyway
+        answer = await call(flows)
+        assert answer in (False, 0, "GONE") or key == f"{F}:out"
+    assert await dump(redis) == before
 
 
 async def test_each_flow_is_looked_at_by_one_at_a_time(
