@@ -244,8 +244,7 @@ class Rehearsal(Bookkeeper):
 
     async def _do_what_is_due(self, stage: Stage, *, waits: bool) -> None:
         for _ in range(ROUNDS):
-            for step in stage.steps:
-                await step()
+            await stage.do_what_is_due()
             if not await self._run_tasks(stage, waits=waits):
                 return
         raise AssertionError(f"there is no end of work at {self.now}; the last was {self._ran[-1]}")

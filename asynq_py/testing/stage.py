@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -40,7 +41,7 @@ class Step(Protocol):
 
 
 class Stage:
-    """What is due is done by `steps`, and by fetching.
+    """What is due is done by `do_what_is_due`, and by fetching.
 
     `running`: tries that have begun. `hanging`: those among them that neither end nor sleep. `ended`: those
     of whose tasks nobody has looked yet what became.
@@ -78,8 +79,11 @@ class Stage:
             rules=rules if config.group_aggregator is not None else None,
         )
         self._companions = companions
-        self.steps: list[Step] = [self._tick, *map(_step, self.parts.inner)]
-        self.steps += (companion.step_once for companion in companions)
+        # all in one round trip, but for groups, which get tasks by the others
+        steps = [self._tick, *map(_step, self.parts.inner)]
+        steps += (companion.step_once for companion in companions)
+        self._steps = [step for step in steps if step is not _nothing]
+        self._aggregators = [part for part in self.parts.inner if isinstance(part, Aggregator)]
         self.running: set[Ran] = set()
         self.hanging: set[Ran] = set()
         self.ended: list[Ran] = []
@@ -106,6 +110,12 @@ class Stage:
             *(attempt.deadline for attempt in attempts if attempt.is_running),
         ]
         return min(moment for moment in (*moments, float("inf")) if moment > now)
+
+    async def do_what_is_due(self) -> None:
+        """Move tasks on, those that are pending excepted."""
+        await asyncio.gather(*(step() for step in self._steps))
+        for aggregator in self._aggregators:
+            await aggregator.aggregate_once()
 
     async def move_to(self, moment: float) -> None:
         """Let time pass, for all who have a clock."""
@@ -170,12 +180,10 @@ def _step(part: object) -> Step:
             return part.forward_once
         case Recoverer():
             return part.recover_once
-        case Aggregator():
-            return part.aggregate_once
         case Janitor():
             return part.clean_once
         case _:
-            return _nothing  # it looks after what a test has no use for
+            return _nothing  # groups come later; the others look after what a test has no use for
 
 
 async def _nothing() -> None: ...
