@@ -22,7 +22,10 @@ async def print_book(pages: int) -> None:
 async def main() -> None:
     async with app, app.server():
         handle = await print_book.enqueue(20)
-        while (progress := await handle.progress()) is None:
+        while True:
+            progress = await handle.progress()
+            if progress is not None:
+                break
             await asyncio.sleep(0.05)
         print("running:", progress)
         asked.set()

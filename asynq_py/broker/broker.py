@@ -75,7 +75,7 @@ Storing: TypeAlias = "Stored | Unconfirmed | Held"
 
 
 class _Answers(dict[int, Stored]):
-    def __missing__(self, answer: bytes) -> Held:  # type: ignore[misc]  # what is no number is an ID
+    def __missing__(self, answer: bytes) -> Held:  # what is no number is an ID
         return Held(answer[1:].decode("utf-8", "replace"), answer[:1] == b"+")
 
 

@@ -1,4 +1,5 @@
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -162,5 +163,5 @@ async def test_a_task_keeps_what_its_rule_needs(
 ) -> None:
     await put(ticks, AT, new("a", lock=LOCK, lock_ms=60_000), until=until)
 
-    found = await redis.hkeys("asynq:{q}:t:a")
+    found: list[Any] = await redis.hkeys("asynq:{q}:t:a")
     assert {name for name in found if name.startswith(b"unique")} == fields
