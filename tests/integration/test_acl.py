@@ -192,7 +192,8 @@ async def test_rules_for_unique_tasks_need_a_few_rights_more(as_user: As, redis:
         first = await work.enqueue(1)
         assert not (await work.enqueue(1)).is_new
         await allow(redis, "asynq-client", needs[2].split())
-        for where in ({}, {"group": "g"}, {"process_in": 60}):
+        places: list[dict[str, Any]] = [{}, {"group": "g"}, {"process_in": 60}]
+        for where in places:
             assert (await work.options(on_conflict="replace", **where).enqueue(1)).is_new
     await allow(redis, "asynq-scheduler", needs[3].split())
     async with entries.scheduler():
