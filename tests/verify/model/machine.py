@@ -213,10 +213,11 @@ class Machine(RuleBasedStateMachine):
     def dequeue_some(self, queue: str, count: int) -> None:
         self.dequeue(queue, count)
 
-    def dequeue(self, queue: str, count: int) -> None:
+    def dequeue(self, queue: str, count: int) -> int:
+        """Returns how many tasks there were; their claims come first now."""
         fetch = (count, self.scene.now + LEASE, self.next_number())
         self.last_fetch[queue] = fetch
-        self.fetch(queue, *fetch, repeated=False)
+        return self.fetch(queue, *fetch, repeated=False)
 
     @rule()
     def dequeue_all(self) -> None:
@@ -224,16 +225,26 @@ class Machine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3), outcome=st.integers(0, 8), is_late=st.booleans())
     def work(self, count: int, outcome: int, is_late: bool) -> None:
-        """Take some tasks, and say at once what became of them; or when the lease is over."""
-        before = len(self.model("q").active)
-        self.dequeue("q", count)
-        taken = len(self.model("q").active) - before
-        if not taken:
+        """Take some tasks, and say what became of them: at once, or when others have taken them over, who
+        then say the same.
+        """
+        first = self.dequeue("q", count)
+        if not is_late:
+            self.report(list(range(first)), outcome)
             return
         self.scene.check()
-        if is_late:
-            self.advance(LEASE + 1)
-        picks = list(range(taken))
+        self.advance(LEASE + 1)
+        self.recover("q", 0)
+        self.recover("q", 0)
+        again = self.dequeue("q", count)
+        self.scene.check()
+        self.report(list(range(again, min(again + first, CLAIMS))), outcome)
+        self.scene.check()
+        self.report(list(range(again)), outcome)
+
+    def report(self, picks: list[int], outcome: int) -> None:
+        if not picks:
+            return
         match outcome:
             case 0 | 1:
                 self.done("q", picks)
@@ -250,7 +261,7 @@ class Machine(RuleBasedStateMachine):
             case 7:
                 self.extend("q", picks)
             case _:
-                self.recover("q", 0)
+                self.write_result("q", picks)
 
     @rule(queue=queues)
     def repeat_dequeue(self, queue: str) -> None:
@@ -258,12 +269,13 @@ class Machine(RuleBasedStateMachine):
         if queue in self.last_fetch:
             self.fetch(queue, *self.last_fetch[queue], repeated=True)
 
-    def fetch(self, queue: str, count: int, expires_at: int, token: int, *, repeated: bool) -> None:
+    def fetch(self, queue: str, count: int, expires_at: int, token: int, *, repeated: bool) -> int:
         expected = self.model(queue).dequeue(count, expires_at, token, repeated=repeated)
         real = self.scene.broker.dequeue(queue, count, expires_at=expires_at, token=token, repeated=repeated)
         found = [(task_id, token, message) for task_id, message, *_ in expected or ()]
         self.agree("dequeue", queue, [task_id for task_id, *_ in found], real, expected)
         self.remember(queue, [Claim(*claim) for claim in found])
+        return len(found)
 
     def remember(self, queue: str, claims: list[Claim]) -> None:
         fresh = [claim for claim in claims if claim not in self.claims[queue]]
@@ -496,6 +508,8 @@ class Machine(RuleBasedStateMachine):
     def turn_pause(self, queue: str, on: bool) -> None:
         if on:
             self.pause(queue)
+            self.scene.check()
+            self.dequeue(queue, 2)
         else:
             self.unpause(queue)
 
@@ -612,12 +626,12 @@ class Machine(RuleBasedStateMachine):
             self.scripts_are_flushed()
 
     @precondition(lambda self: self.with_damage)
-    @rule(queue=queues, place=places, number=st.integers(0, 4))
+    @rule(queue=queues, place=places, number=st.sampled_from((0, 1, 2, 3, 3, 3, 4, 5)))
     def something_breaks(self, queue: str, place: int, number: int) -> None:
         task_id = self.some_id(queue, place)
         break_it = (
             *(self.lease_vanishes, self.hash_vanishes, self.message_is_garbled, self.id_is_doubled),
-            self.id_leaves_active,
+            *(self.id_leaves_active, self.message_vanishes),
         )[number]
         break_it(queue, task_id)
         if number == 3 and place % 2:  # both copies are fetched at once
@@ -651,6 +665,10 @@ class Machine(RuleBasedStateMachine):
         if self.model(queue).hashes.pop(task_id, None):
             self.harm("hash vanishes", queue, task_id, "DEL", QueueKeys(queue).task(task_id))
 
+    def message_vanishes(self, queue: str, task_id: str) -> None:
+        if self.model(queue).hashes.get(task_id, {}).pop("msg", None):
+            self.harm("message vanishes", queue, task_id, "HDEL", QueueKeys(queue).task(task_id), "msg")
+
     def message_is_garbled(self, queue: str, task_id: str) -> None:
         fields = self.model(queue).hashes.get(task_id, {})
         if "msg" in fields:
@@ -662,8 +680,12 @@ class Machine(RuleBasedStateMachine):
 
     def id_is_doubled(self, queue: str, task_id: str) -> None:
         model = self.model(queue)
-        waits, runs = model.pending.count(task_id) == 1, task_id in model.active and task_id in model.lease
-        if (waits or runs) and self.is_whole(queue, task_id):
+        is_somewhere = (
+            model.pending.count(task_id) == 1
+            or (task_id in model.active and task_id in model.lease)
+            or any(task_id in members for members in model.sets.values())
+        )
+        if is_somewhere and self.is_whole(queue, task_id):
             model.pending.append(task_id)
             self.harm("double", queue, task_id, "LPUSH", QueueKeys(queue).pending, task_id)
 
