@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Final, Literal, Self, Unpack
 
-from asynq_py.broker.broker import Broker, Held, NewTask, Stored, Storing, Unconfirmed
+from asynq_py.broker.broker import Broker, Held, Stored, Storing, Unconfirmed
 from asynq_py.broker.durable_lane import Durability
 from asynq_py.broker.lanes import open_lane
 from asynq_py.client_middleware import ClientMiddleware, check_client_middleware, fold
-from asynq_py.clock import Clock, check_clock, instant
+from asynq_py.clock import Clock, check_clock
 from asynq_py.connection import Connector, RedisSource
+from asynq_py.delivery import Delivery
 from asynq_py.errors import (
     AsynqError,
-    BrokerError,
     BrokerUnavailableError,
     DuplicateTaskError,
     EnqueueError,
@@ -30,28 +28,13 @@ from asynq_py.errors import (
 from asynq_py.info import TaskInfo
 from asynq_py.options import Options, TaskOptions, check_seconds
 from asynq_py.outbox import Outbox
+from asynq_py.submission import Submission, kept_off, stored_info, submission
 from asynq_py.task import Task
 from asynq_py.task_ids import TaskIDs
-from asynq_py.unique import RuledTask, UniqueRule
 from asynq_py.wire import limits
-from asynq_py.wire.keys import QueueKeys
-from asynq_py.wire.messages import TaskMessage, encode
 from asynq_py.wire.state import TaskState
 
 BATCH: Final = 5 * limits.ENQUEUE_BATCH
-
-
-@dataclass(slots=True)
-class Submission:
-    """A task on its way to Redis. `process_at`: Unix seconds. `repeated`: it may have arrived already."""
-
-    task: Task
-    options: Options
-    entry: NewTask
-    state: TaskState
-    process_at: float
-    repeated: bool = False
-    rule: UniqueRule | None = None
 
 
 class Client:
@@ -93,9 +76,12 @@ class Client:
             durability=_durability(durability, replicas, replica_timeout, at_most=self._timeout / 2),
         )
         self._broker = Broker(self._lane, self._clock)
+        self._delivery = Delivery(self._broker, timeout=self._timeout)
         self._ids = TaskIDs()
         self._is_closed = False
-        self._outbox: Outbox[Submission, Storing] = Outbox(self._flush, limit=limits.ENQUEUE_BATCH)
+        self._outbox: Outbox[Submission, Storing] = Outbox(
+            partial(self._delivery.once, directly=True), limit=limits.ENQUEUE_BATCH
+        )
         layers = check_client_middleware(middleware)
         self._one = fold(layers, self._answer_one) if layers else None
         self._many = fold(layers, self._answer_many) if layers else None
@@ -120,7 +106,7 @@ class Client:
         try:
             answer = await self._outbox.put(submission)
         except BrokerUnavailableError as error:
-            (outcome,) = await self._persist([submission], [error])
+            (outcome,) = await self._delivery.until_stored([submission], [error])
             if isinstance(outcome, Exception):
                 raise outcome from outcome.__cause__
             answer = outcome
@@ -207,14 +193,14 @@ class Client:
             if answer is Stored.LOCKED:
                 raise DuplicateTaskError(queue=queue, task_id=task_id)
             if isinstance(answer, Held):
-                raise _kept_off(submission, answer)
+                raise kept_off(submission, answer)
             if isinstance(answer, Unconfirmed):
                 raise NotReplicatedError(
                     queue=queue, task_id=task_id, acknowledged=answer.replicas, wanted=answer.wanted
                 )
             raise TaskIDConflictError(queue=queue, task_id=task_id)
         next_at = None if submission.state is TaskState.AGGREGATING else submission.process_at
-        return _info(submission, next_at)
+        return stored_info(submission, next_at)
 
     # -- many tasks -------------------------------------------------------------------------------------
 
@@ -223,7 +209,7 @@ class Client:
     ) -> list[TaskInfo | EnqueueError]:
         prepared = [self._prepare_alone(task, options) for task in tasks]
         submissions = [item for item in prepared if isinstance(item, Submission)]
-        answers = await self._persist(submissions, await self._store(submissions))
+        answers = await self._delivery.until_stored(submissions, await self._delivery.once(submissions))
         told = iter(zip(submissions, answers, strict=True))
         return [item if isinstance(item, EnqueueError) else self._told(*next(told)) for item in prepared]
 
@@ -253,7 +239,7 @@ class Client:
         try:
             answer = await self._outbox.put(prepared)
         except BrokerUnavailableError as error:
-            (answer,) = await self._persist([prepared], [error])
+            (answer,) = await self._delivery.until_stored([prepared], [error])
         except AsynqError as error:
             answer = error
         return [self._told(prepared, answer)]
@@ -269,149 +255,6 @@ class Client:
         given = [_with_options_alone(task, options) for task in tasks]
         answers = iter(await self._many([item for item in given if isinstance(item, Task)]))
         return [item if isinstance(item, EnqueueError) else next(answers) for item in given]
-
-    # -- sending ----------------------------------------------------------------------------------------
-
-    async def _flush(self, submissions: Sequence[Submission]) -> Sequence[Storing | Exception]:
-        """In the outbox's own task, which nobody cancels."""
-        return await self._store(submissions, directly=True)
-
-    async def _store(
-        self, submissions: Sequence[Submission], *, directly: bool = False
-    ) -> Sequence[Storing | Exception]:
-        """Send each task once, those of one queue and kind together. Answers or errors in order."""
-        groups: dict[tuple[str, TaskState, bool, bool], list[int]] = {}
-        for place, item in enumerate(submissions):
-            key = (item.options.queue, item.state, item.repeated, item.rule is not None)
-            groups.setdefault(key, []).append(place)
-        calls = [
-            (places[start : start + limits.ENQUEUE_BATCH], key)
-            for key, places in groups.items()
-            for start in range(0, len(places), limits.ENQUEUE_BATCH)
-        ]
-        if len(calls) == 1:  # the usual case, without the price of a task
-            try:
-                return await self._call(submissions, *calls[0][1], directly=directly)
-            except AsynqError as error:
-                return [error] * len(submissions)
-        answers: list[Storing | Exception] = [Stored.YES] * len(submissions)
-
-        async def call(places: list[int], key: tuple[str, TaskState, bool, bool]) -> None:
-            told: Sequence[Storing | Exception]
-            try:
-                told = await self._call([submissions[place] for place in places], *key)
-            except AsynqError as error:
-                told = [error] * len(places)
-            for place, answer in zip(places, told, strict=True):
-                answers[place] = answer
-
-        await asyncio.gather(*(call(*item) for item in calls))
-        return answers
-
-    async def _call(
-        self,
-        items: Sequence[Submission],
-        queue: str,
-        state: TaskState,
-        repeated: bool,
-        has_rules: bool,
-        *,
-        directly: bool = False,
-    ) -> Sequence[Storing | Exception]:
-        if has_rules:
-            return await self._call_each(items)
-        if state is TaskState.PENDING:
-            entries = [item.entry for item in items]
-            return await self._broker.enqueue(queue, entries, repeated=repeated, directly=directly)
-        if state is TaskState.SCHEDULED:
-            return await self._broker.schedule(
-                queue,
-                [(item.entry, int(item.process_at), item.options.group or "") for item in items],
-                repeated=repeated,
-            )
-        return await self._broker.add_to_group(
-            queue, [(item.entry, item.options.group or "") for item in items], repeated=repeated
-        )
-
-    async def _call_each(self, items: Sequence[Submission]) -> Sequence[Storing | Exception]:
-        """Send tasks with rules: one alone decides about another, so there is a call for each."""
-        calls = [
-            self._broker.enqueue_unique(
-                item.options.queue,
-                item.entry,
-                item.state,
-                score=int(item.process_at),
-                group=item.options.group or "",
-                until=item.rule.until,
-                replaces=item.rule.on_conflict == "replace",
-                repeated=item.repeated,
-            )
-            for item in items
-            if item.rule is not None
-        ]
-        answers: list[Storing | Exception] = []
-        for answer in await asyncio.gather(*calls, return_exceptions=True):
-            if isinstance(answer, BaseException) and not isinstance(answer, AsynqError):
-                raise answer
-            answers.append(answer)
-        return answers
-
-    async def _persist(
-        self, submissions: Sequence[Submission], answers: Sequence[Storing | Exception]
-    ) -> list[Storing | Exception]:
-        """Send again what found no Redis, until the timeout.
-
-        A task whose answer was lost is marked, so that Redis knows it again by its bytes and it is neither
-        stored twice nor refused as its own duplicate.
-        """
-        outcome = list(answers)
-        under_way: list[int] = []
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        pause = 0.05
-        try:
-            async with asyncio.timeout_at(deadline):
-                while away := [i for i, answer in enumerate(outcome) if _mark(submissions[i], answer)]:
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.0))
-                    pause = min(pause * 2, 1.0)
-                    under_way = away
-                    told = await self._store([submissions[i] for i in away])
-                    under_way = []
-                    for i, answer in zip(away, told, strict=True):
-                        outcome[i] = answer
-        except TimeoutError:
-            for i in under_way:  # the lane goes on with it, and it may arrive yet
-                submissions[i].repeated = True
-        return [
-            _in_doubt(item, answer) if item.repeated else answer
-            for item, answer in zip(submissions, outcome, strict=True)
-        ]
-
-
-def submission(task: Task, options: Options, *, keys: QueueKeys, task_id: str, now: float) -> Submission:
-    """Say what is to be stored for a task, and where. `keys`: of the queue that the options name."""
-    process_at = now
-    if options.process_at is not None:
-        process_at = options.process_at
-    elif options.process_in is not None:
-        process_at = now + options.process_in
-    state = TaskState.PENDING
-    if process_at > now:
-        state = TaskState.SCHEDULED
-    elif options.group is not None:
-        state = TaskState.AGGREGATING
-    if options.unique is None:
-        entry = NewTask(task_id, encode(_message(task, options, task_id, "")))
-        return Submission(task, options, entry, state, process_at)
-    rule = task.rule if isinstance(task, RuledTask) else None
-    if rule is None or rule.key is None:
-        lock = keys.unique(task.type, task.payload)
-    else:
-        lock = keys.unique_by(task.type, rule.key)
-    lock_ms = math.ceil((max(process_at - now, 0) + options.unique) * 1000)
-    # who ends the task frees the lock that its message names
-    named = "" if rule is not None and rule.until == "ttl" else lock
-    entry = NewTask(task_id, encode(_message(task, options, task_id, named)), lock, lock_ms)
-    return Submission(task, options, entry, state, process_at, rule=rule)
 
 
 def _with_options(task: Task, options: TaskOptions) -> Task:
@@ -434,18 +277,6 @@ def _reason(error: EnqueueError) -> Exception:
     return error
 
 
-def _kept_off(submission: Submission, held: Held) -> DuplicateTaskError:
-    rule = submission.rule
-    return DuplicateTaskError(
-        queue=submission.options.queue,
-        task_id=submission.entry.id,
-        by="payload" if rule is None or rule.key is None else "key",
-        held_by=held.holder if held.is_there else None,
-        task_type=submission.task.type,
-        on_conflict="raise" if rule is None else rule.on_conflict,
-    )
-
-
 def _durability(wish: str, replicas: int, timeout: float, *, at_most: float) -> Durability | None:
     if wish not in ("none", "replica"):
         raise InvalidOptionError("durability", wish, '"none" or "replica"')
@@ -461,76 +292,6 @@ def _durability(wish: str, replicas: int, timeout: float, *, at_most: float) -> 
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _mark(submission: Submission, answer: Storing | Exception) -> bool:
-    """Is the task to be sent again? Remembers that it may have arrived."""
-    if not isinstance(answer, BrokerUnavailableError):
-        return False
-    submission.repeated = submission.repeated or answer.maybe_done
-    return True
-
-
-def _in_doubt(submission: Submission, answer: Storing | Exception) -> Storing | Exception:
-    """What a repeated request is told says little of the first one, which may have stored the task."""
-    if isinstance(answer, BrokerUnavailableError):
-        answer.maybe_done = True
-    elif isinstance(answer, BrokerError):
-        unknown = BrokerUnavailableError(f"Redis did not answer, and when asked again: {answer}")
-        unknown.maybe_done = True
-        unknown.__cause__ = answer
-        return unknown
-    elif answer is Stored.ID_IN_USE and submission.options.task_id is None:
-        return Stored.YES  # nobody else has this ID: it is there, and has been tried and failed meanwhile
-    return answer
-
-
-def _message(task: Task, options: Options, task_id: str, lock: str) -> TaskMessage:
-    message = TaskMessage(
-        type=task.type,
-        payload=task.payload,
-        id=task_id,
-        queue=options.queue,
-        retry=options.max_retry,
-        timeout=_timeout(options),
-        deadline=options.deadline,
-        unique_key=lock,
-        retention=options.retention,
-        group_key=options.group,
-    )
-    if task.headers:
-        message.headers.update(task.headers)
-    return message
-
-
-def _timeout(options: Options) -> int:
-    if options.timeout or options.deadline:
-        return options.timeout or 0
-    return limits.DEFAULT_TIMEOUT
-
-
-def _info(submission: Submission, next_process_at: float | None) -> TaskInfo:
-    """How a task stands that Redis has just stored; what decoding its message would bring, but quicker."""
-    task, options = submission.task, submission.options
-    return TaskInfo(
-        id=submission.entry.id,
-        queue=options.queue,
-        type=task.type,
-        payload=task.payload or b"",
-        headers=task.headers,
-        state=submission.state,
-        max_retry=options.max_retry,
-        retried=0,
-        last_error=None,
-        last_failed_at=None,
-        timeout=_timeout(options) or None,
-        deadline=None if options.deadline is None else instant(options.deadline),
-        group=options.group,
-        next_process_at=None if next_process_at is None else instant(next_process_at),
-        retention=options.retention,
-        completed_at=None,
-        result=None,
-    )
 
 
 def _is_away(results: Sequence[TaskInfo | EnqueueError]) -> BrokerUnavailableError | None:

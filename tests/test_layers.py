@@ -39,10 +39,11 @@ LAYERS: Final = (
     Layer("store", "embedded connection broker"),
     Layer(
         "vocabulary",
-        "options option_text task unique step_text info active_task lifespan progress retry handler middleware mux client_middleware",
+        "options option_text task unique step_text info active_task lifespan progress retry handler middleware "
+        "mux client_middleware",
         not_from="store",
     ),
-    Layer("users", "client sync_client flow_inspector inspector semaphore ratelimit"),
+    Layer("users", "submission delivery client sync_client flow_inspector inspector semaphore ratelimit"),
     Layer("processes", "server scheduler", apart=True),
     Layer("testing", "testing"),
     Layer("comfort", "app workflows"),

@@ -13,13 +13,13 @@ from asynq_py.active_task import ActiveTask, CancelReason, set_current_task
 from asynq_py.app.connections import Connections
 from asynq_py.app.executors import Place, Processes
 from asynq_py.app.waiting import Waiting
-from asynq_py.client import submission
 from asynq_py.client_middleware import ClientMiddleware, EnqueueCall
 from asynq_py.clock import SystemClock
 from asynq_py.errors import AsynqError, EnqueueError, HandlerNotFoundError, RevokeTask, TaskNotFoundError
 from asynq_py.handler import AsyncHandler
 from asynq_py.info import TaskInfo, task_info
 from asynq_py.inspector import Inspector
+from asynq_py.submission import submission
 from asynq_py.task import Task
 from asynq_py.task_ids import TaskIDs
 from asynq_py.testing.bookkeeper import Bookkeeper

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Literal, TypeAlias
 from uuid import uuid4
 
-from asynq_py.client import Submission
 from asynq_py.errors import BrokerError, BrokerUnavailableError, InvalidOptionError
 from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
 from asynq_py.scheduler.cron import Schedule, load_zone, parse
+from asynq_py.submission import Submission
 from asynq_py.task import Task
 
 Missed: TypeAlias = "Literal['skip', 'once'] | int"

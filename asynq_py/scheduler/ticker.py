@@ -13,7 +13,6 @@ import anyio
 
 from asynq_py.broker.registry import Registry
 from asynq_py.broker.ticks import Taken, Tick, Ticks
-from asynq_py.client import submission
 from asynq_py.clock import Clock
 from asynq_py.errors import (
     AsynqError,
@@ -25,6 +24,7 @@ from asynq_py.errors import (
 from asynq_py.info import TaskInfo, task_info
 from asynq_py.outage import Outage
 from asynq_py.scheduler.entry import Entry, Firing
+from asynq_py.submission import submission
 from asynq_py.task import Task
 from asynq_py.task_ids import TaskIDs
 from asynq_py.tracebacks import writable

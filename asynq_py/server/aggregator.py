@@ -18,13 +18,13 @@ from typing import Any, Final, TypeAlias
 import anyio
 
 from asynq_py.broker.groups import Aggregate, Finished, Groups, Member, Rules, TakenSet
-from asynq_py.client import submission
 from asynq_py.clock import Clock
 from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError, MessageDecodeError
 from asynq_py.server.config import GroupAggregator
 from asynq_py.server.each import each
 from asynq_py.server.outage import Backoff, Outage, every
 from asynq_py.server.threads import Threads
+from asynq_py.submission import submission
 from asynq_py.task import Task
 from asynq_py.tracebacks import writable
 from asynq_py.wire.keys import QueueKeys
