@@ -71,7 +71,7 @@ PROGRAMMES: Final = (
     ),
     programme("fuzz", "--seconds 45", 60, "--seconds 600", 660),
     programme("load", "--seconds 60", 90, "--seconds 900", 960),
-    programme("security", "", 60, "", 60),
+    programme("security", "--offline", 60, "", 120),
 )
 
 
