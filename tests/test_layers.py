@@ -39,8 +39,8 @@ LAYERS: Final = (
     Layer("store", "embedded connection broker"),
     Layer(
         "vocabulary",
-        "options option_text task unique step_text info active_task lifespan progress retry handler middleware "
-        "mux client_middleware",
+        "options option_text task unique step_text info active_task lifespan progress retry handler "
+        "middleware mux client_middleware",
         not_from="store",
     ),
     Layer("users", "submission delivery client sync_client flow_inspector inspector semaphore ratelimit"),
