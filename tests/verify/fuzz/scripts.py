@@ -66,6 +66,11 @@ CALLS: Final = {
     "reclaim": Call("active lease pending", "T ns * id"),
     "expire": Call("completed", "T s n"),
     "write_result": Call("task lease", "this token text"),
+    "write_progress": Call("task lease", "this token text"),
+    "renew_locks": Call("lease", "T * id token lock"),
+    "enqueue_unique": Call(
+        "lock pending scheduled groups", "Q ns flag waiting-state s group id msg ms until flag"
+    ),
     "task_info": Call("task", "this Q"),
     "update_payload": Call("task", "this stored msg lock lock"),
     "list_tasks": Call("source lease", "T kind n n * id"),
@@ -117,7 +122,7 @@ CALLS: Final = {
 }  # fmt: skip
 
 
-STORING: Final = frozenset({"enqueue", "schedule", "add_to_group", "enqueue_tick"})
+STORING: Final = frozenset({"enqueue", "enqueue_unique", "schedule", "add_to_group", "enqueue_tick"})
 
 
 class Scripts(Target):
@@ -289,6 +294,10 @@ def _argument(random: random.Random, word: str, kind: str, task_id: str, source:
             return task_id
         case "kind":
             return kind
+        case "waiting-state":
+            return random.choice(("pending", "scheduled", "aggregating"))
+        case "until":
+            return random.choice(("start", "success", "end", "ttl"))
         case "state":
             return source if source in STATES else "aggregating"
         case "id" | "who":
