@@ -626,7 +626,7 @@ class Machine(RuleBasedStateMachine):
             self.scripts_are_flushed()
 
     @precondition(lambda self: self.with_damage)
-    @rule(queue=queues, place=places, number=st.sampled_from((0, 1, 2, 3, 3, 3, 4, 5)))
+    @rule(queue=queues, place=places, number=st.integers(0, 5))
     def something_breaks(self, queue: str, place: int, number: int) -> None:
         task_id = self.some_id(queue, place)
         break_it = (
@@ -634,9 +634,6 @@ class Machine(RuleBasedStateMachine):
             *(self.id_leaves_active, self.message_vanishes),
         )[number]
         break_it(queue, task_id)
-        if number == 3 and place % 2:  # both copies are fetched at once
-            self.scene.check()
-            self.dequeue(queue, 10)
 
     def lock_ends(self, queue: str, number: int) -> None:
         """Its time is Redis's own, so it is taken away."""
@@ -649,6 +646,18 @@ class Machine(RuleBasedStateMachine):
 
     def damage(self, *command: str) -> None:
         self.world.run(self.scene.lane.call(*command))
+
+    @precondition(lambda self: self.with_damage)
+    @rule(place=places, is_copy=st.booleans())
+    def fetch_what_is_none(self, place: int, is_copy: bool) -> None:
+        """Fetch an ID that stands in the list a second time, or one that has lost its message."""
+        task_id = self.some_id("q", place)
+        if is_copy:
+            self.id_is_doubled("q", task_id)
+        elif task_id in self.model("q").pending:
+            self.message_vanishes("q", task_id)
+        self.scene.check()
+        self.dequeue("q", 10)
 
     def lease_vanishes(self, queue: str, task_id: str) -> None:
         model = self.model(queue)
