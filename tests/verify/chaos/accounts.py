@@ -55,14 +55,15 @@ class Fault:
 
 @dataclass(slots=True)
 class Accounts:
-    """`deaths`: when each process ended, and by what code. `ticks`: the second that a task stands for.
-    `exits`: processes that a task ended. `deaf`: those that did not end when told to. `over_at`: when the
-    faults stopped.
+    """`starts`: when each worker began. `deaths`: when each process ended, and by what code. `ticks`: the second
+    that a task stands for. `exits`: processes that a task ended. `deaf`: those that did not end when told to.
+    `over_at`: when the faults stopped.
     """
 
     tasks: dict[str, Account] = field(default_factory=dict)
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
     faults: list[Fault] = field(default_factory=list)
+    starts: dict[str, float] = field(default_factory=dict)
     deaths: dict[str, tuple[float, int]] = field(default_factory=dict)
     ticks: dict[str, int] = field(default_factory=dict)
     exits: set[str] = field(default_factory=set)
@@ -110,6 +111,8 @@ def account(entries: Iterable[Entry]) -> Accounts:
             case "fault":
                 kind, length = entry.detail.split()
                 accounts.faults.append(Fault(kind, entry.id, entry.at, entry.at + float(length)))
+            case "started":
+                accounts.starts[entry.who] = entry.at
             case "exited":
                 accounts.deaths[entry.id] = entry.at, int(entry.detail)
             case "deaf":

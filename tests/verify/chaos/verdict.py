@@ -271,17 +271,21 @@ def _paces(verdict: Verdict, accounts: Accounts) -> None:
     verdict.figures["recovery after SIGKILL, median s"] = median(recoveries) if recoveries else 0.0
     verdict.figures["recovery after SIGKILL, longest s"] = max(recoveries, default=0.0)
     verdict.figures["the same, Redis undisturbed, longest s"] = max(undisturbed, default=0.0)
-    resumed = _resumptions(begins, servers)
+    resumed = _resumptions(accounts, servers)
     verdict.figures["work resumes after a restart of Redis, longest s"] = max(resumed, default=0.0)
     pauses = [later - earlier for earlier, later in pairwise(begins)]
     verdict.figures["longest pause of all work, s"] = max(pauses, default=0.0)
 
 
-def _resumptions(begins: list[float], servers: list[Fault]) -> Iterator[float]:
-    """From the end of each restart to the next run, unless the servers were struck again in between."""
+def _resumptions(accounts: Accounts, servers: list[Fault]) -> Iterator[float]:
+    """From the end of each restart to the next run, if its worker has lived through it, and Redis was not struck
+    again in between.
+    """
+    runs = sorted(accounts.all_runs, key=lambda run: run.at)
     for fault in servers:
-        after = next((at for at in begins if at >= fault.stop), None)
-        if fault.kind == "restart" and after is not None:
+        run = next((run for run in runs if run.at >= fault.stop), None)
+        if fault.kind == "restart" and run and accounts.starts.get(run.who, fault.stop) < fault.start:
+            after = run.at
             again = (other for other in servers if other.kind in OF_SERVERS and other is not fault)
             if not any(other.start <= after and other.stop >= fault.stop for other in again):
                 yield after - fault.stop
