@@ -118,29 +118,32 @@ class Client:
         """Store many tasks in few round trips; answers in order, one bad task fails alone.
 
         Raises: InvalidOptionError: an option given here is bad; nothing was sent. BrokerUnavailableError:
-        Redis is away and no task is known to be stored. What `tasks` itself raises, when it is read: tasks
-        before that may be stored.
+        Redis is away and no task is known to be stored. What `tasks` itself raises, when it is read, or a
+        middleware: tasks before that may be stored.
         """
         self._check_open()
         Options().override(options)
         remaining = iter(tasks)
         sent: list[asyncio.Task[list[TaskInfo | EnqueueError]]] = []
         failure: Exception | None = None
-        async with asyncio.TaskGroup() as sending:
-            while failure is None:
-                try:
-                    batch = list(islice(remaining, BATCH))
-                except Exception as error:  # raised below as it is: here the group would wrap it
-                    failure = error
-                    break
-                if not batch:
-                    break
-                # one batch is prepared while Redis stores the one before it
-                send = self._enqueue_batch if self._many is None else self._enqueue_through
-                sent.append(sending.create_task(send(batch, options)))
-                await asyncio.sleep(0)
-                if len(sent) > 1 and _is_away(await sent[-2]):
-                    break
+        try:
+            async with asyncio.TaskGroup() as sending:
+                while failure is None:
+                    try:
+                        batch = list(islice(remaining, BATCH))
+                    except Exception as error:  # raised below as it is: here the group would wrap it
+                        failure = error
+                        break
+                    if not batch:
+                        break
+                    # one batch is prepared while Redis stores the one before it
+                    send = self._enqueue_batch if self._many is None else self._enqueue_through
+                    sent.append(sending.create_task(send(batch, options)))
+                    await asyncio.sleep(0)
+                    if len(sent) > 1 and _is_away(await sent[-2]):
+                        break
+        except ExceptionGroup as errors:  # of a middleware, whose error is told as `enqueue` tells it
+            failure = errors.exceptions[0]
         if failure is not None:
             raise failure
         results = [answer for answers in sent for answer in answers.result()]

@@ -112,6 +112,17 @@ async def test_what_enqueue_raises_is_the_same_as_without_middleware(redis_url: 
             await client.enqueue_many([Task("t")], retention=-1)
 
 
+async def test_what_a_middleware_raises_comes_out_as_it_is(redis_url: str) -> None:
+    async def fail(tasks: Sequence[Task], call_next: EnqueueCall) -> Answers:
+        raise ZeroDivisionError
+
+    async with Client(redis_url, middleware=[fail]) as client:
+        with pytest.raises(ZeroDivisionError):
+            await client.enqueue(Task("t"))
+        with pytest.raises(ZeroDivisionError):
+            await client.enqueue_many([Task("t"), Task("t")])
+
+
 async def test_an_outage_is_an_answer_inside_and_raised_outside() -> None:
     seen = Seen()
     async with Client("redis://127.0.0.1:1/0", middleware=[seen], timeout=0.2) as client:

@@ -72,9 +72,8 @@ async def test_what_a_task_raises_is_raised_where_it_was_enqueued(app: App) -> N
     with app.eager() as eager:
         with pytest.raises(ConnectionError, match="no"):
             await fail.enqueue()
-        with pytest.raises(ExceptionGroup) as caught:  # of a batch, together
+        with pytest.raises(ConnectionError, match="no"):
             await app.enqueue_many([fail.task()])
-        assert caught.group_contains(ConnectionError)
         eager.assert_enqueued(fail, count=2)
 
 
