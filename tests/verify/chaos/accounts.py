@@ -55,9 +55,9 @@ class Fault:
 
 @dataclass(slots=True)
 class Accounts:
-    """`starts`: when each worker began. `deaths`: when each process ended, and by what code. `ticks`: the second
-    that a task stands for. `exits`: processes that a task ended. `deaf`: those that did not end when told to.
-    `over_at`: when the faults stopped.
+    """`starts`: when each worker began. `deaths`: when each process ended, and by what code. `ticks`: the
+    second that a task stands for. `exits`: processes that a task ended. `deaf`: those that did not end when
+    told to. `over_at`: when the faults stopped.
     """
 
     tasks: dict[str, Account] = field(default_factory=dict)

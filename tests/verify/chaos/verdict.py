@@ -278,8 +278,8 @@ def _paces(verdict: Verdict, accounts: Accounts) -> None:
 
 
 def _resumptions(accounts: Accounts, servers: list[Fault]) -> Iterator[float]:
-    """From the end of each restart to the next run, if its worker has lived through it, and Redis was not struck
-    again in between.
+    """From the end of each restart to the next run, if its worker has lived through it, and Redis was not
+    struck again in between.
     """
     runs = sorted(accounts.all_runs, key=lambda run: run.at)
     for fault in servers:
