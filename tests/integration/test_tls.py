@@ -115,7 +115,7 @@ expired_port = _server("expired")
 
 
 async def ping(redis: str | RedisConfig) -> None:
-    async with Client(redis, timeout=1) as client:
+    async with Client(redis, timeout=40) as client:
         await client.ping()
 
 
