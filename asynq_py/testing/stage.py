@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from asynq_py.active_task import ActiveTask, CancelReason
+from asynq_py.broker.cluster_lane import ClusterLane
 from asynq_py.broker.groups import Rules
 from asynq_py.broker.lane import Sender
 from asynq_py.broker.lanes import open_lane
 from asynq_py.client import Client
 from asynq_py.client_middleware import ClientMiddleware
 from asynq_py.connection import Connector, RedisSource
-from asynq_py.errors import AsynqError
+from asynq_py.errors import AsynqError, InvalidOptionError
 from asynq_py.handler import AsyncHandler
 from asynq_py.inspector import Inspector
 from asynq_py.scheduler.scheduler import Scheduler
@@ -129,7 +130,9 @@ class Stage:
         self.timers.fire()
 
     async def make_empty(self, *, may_flush: bool) -> None:
-        """Raises: AsynqError: there is something in it, and it may not be flushed."""
+        """Raises: AsynqError: there is something in it, and it may not be flushed. InvalidOptionError."""
+        if isinstance(self._lane, ClusterLane):
+            raise InvalidOptionError("redis", "a Cluster", "one server, of which a rehearsal has a database")
         if may_flush:
             await self._lane.call("FLUSHDB")
         elif await self._lane.call("DBSIZE"):

@@ -453,6 +453,13 @@ async def test_a_server_is_played_as_it_is(diary: Diary) -> None:
         assert diary.notes == [(1, 5.0)]
 
 
+async def test_a_cluster_cannot_be_rehearsed_on(diary: Diary) -> None:
+    with pytest.raises(InvalidOptionError, match=r"^redis='a Cluster' is not allowed: one server"):
+        async with Rehearsal(diary.mux, "redis-cluster://localhost:1"):
+            pass
+
+
+
 async def test_a_given_redis_must_be_empty(redis_url: str, diary: Diary) -> None:
     async with Client(redis_url) as client:
         await client.enqueue(Task("note", 1))
