@@ -1,9 +1,9 @@
 """asynq_py: an asyncio task queue on Redis, wire-compatible with asynq (Go)."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from asynq_py._version import __version__
+from asynq_py.late import late as _late
 
 if TYPE_CHECKING:
     from asynq_py.active_task import ActiveTask, CancelReason, current_task
@@ -225,13 +225,7 @@ _MODULES: Final = {
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 if not TYPE_CHECKING:  # a type checker would take it as a promise that every name exists
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = value  # from now on it is found at once
-        return value
+    __getattr__ = _late(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

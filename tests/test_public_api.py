@@ -75,6 +75,7 @@ def test_all_is_sorted_and_every_name_is_what_its_module_says() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("asynq_py")
         for alias in node.names
+        if not (alias.asname or "").startswith("_")
     }
     assert {name: getattr(asynq_py, name) for name in asynq_py.__all__} == imported
     assert set(asynq_py.__all__) <= set(dir(asynq_py))

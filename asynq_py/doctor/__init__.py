@@ -6,8 +6,9 @@ they are first asked for: the command line shows its help without the driver.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from asynq_py.late import late
 
 if TYPE_CHECKING:
     from asynq_py.doctor.doctor import Doctor, Examination
@@ -31,11 +32,7 @@ _HOMES: Final = {
 }
 
 if not TYPE_CHECKING:  # a type checker would take it as a promise that every name exists
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = late(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

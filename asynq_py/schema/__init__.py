@@ -6,8 +6,9 @@ they are first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from asynq_py.late import late
 
 if TYPE_CHECKING:
     from asynq_py.schema.changes import breaking_changes
@@ -33,11 +34,7 @@ _HOMES: Final = {
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # a type checker would take it as a promise that every name exists
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = late(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

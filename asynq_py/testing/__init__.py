@@ -1,7 +1,8 @@
 """For tests: a whole engine whose time moves when it is told to. Imports nothing before it is asked for."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from asynq_py.late import late
 
 if TYPE_CHECKING:
     from asynq_py.testing.book import Enqueued
@@ -18,12 +19,8 @@ _HOMES: Final = {
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # a type checker would take it as a promise that every name exists
-
-    def __getattr__(name: str) -> Any:
-        # the plugin stands in this package, and pytest loads it in every run
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    # the plugin stands in this package, and pytest loads it in every run
+    __getattr__ = late(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
