@@ -9,6 +9,7 @@
 local active, lease, pending = unpack(KEYS)
 local prefix, now = ARGV[1], ARGV[2]
 local reclaimed = {}
+redis.call('LLEN', pending) -- refuses a key of another type before anything is written
 for i = #ARGV, 3, -1 do
   local id = ARGV[i]
   local key = prefix .. id

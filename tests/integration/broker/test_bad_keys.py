@@ -89,6 +89,10 @@ async def _recover(broker: Broker) -> object:
     return await broker.recover("q", ended_by=NOW + 60)
 
 
+async def _reclaim(broker: Broker) -> object:
+    return await broker.reclaim("q", [b"unleased"])
+
+
 STEPS: list[tuple[Callable[[Broker], Awaitable[object]], tuple[str, ...]]] = [
     (_enqueue, ("pending",)),
     (_schedule, ("scheduled",)),
@@ -96,6 +100,7 @@ STEPS: list[tuple[Callable[[Broker], Awaitable[object]], tuple[str, ...]]] = [
     (_dequeue, ("active", "lease")),
     (_forward, ("pending", "groups")),
     (_recover, ("active", "pending")),
+    (_reclaim, ("active", "pending")),
 ]
 
 
@@ -109,7 +114,7 @@ async def test_a_step_that_is_refused_loses_no_task_and_leaves_none_half_stored(
     await seed(
         redis,
         state(
-            active=[kept("running", lease(7))],
+            active=[kept("running", lease(7)), kept("unleased")],
             pending=[kept("a"), kept("b")],
             scheduled=[kept("due", NOW)],
             groups={"h": [kept("c")]},
