@@ -121,6 +121,7 @@ async def test_a_step_that_is_refused_loses_no_task_and_leaves_none_half_stored(
             registered=True,
         ),
     )
+    await redis.zrem(P + "lease", "unleased")
     await redis.delete(P + key)
     await redis.set(P + key, "not ours")
     before = await dump(redis)
