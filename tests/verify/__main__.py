@@ -60,7 +60,7 @@ def soak(topology: str, seconds: float) -> Programme:
 
 
 PROGRAMMES: Final = (
-    programme("model", "--steps 20000 --mutants 8", 90, "--steps 400000", 1200),
+    programme("model", "--steps 20000 --mutants 12", 120, "--steps 400000", 1200),
     programme("kill_matrix", "", 60, "", 60),
     soak("standalone", 60),
     soak("sentinel", 40),

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from tests.servers import running
-from tests.verify.model.mutants import EQUIVALENT, MUTANTS, Mutant, stale
+from tests.verify.model.mutants import EQUIVALENT, MUTANTS, SELDOM, Mutant, stale
 from tests.verify.model.run import is_killed, run, why_without_go, worlds
 from tests.verify.model.world import World
 from tests.verify.report import Figure, print_table, write_report
@@ -27,7 +27,8 @@ def main() -> int:
         figures, failures = _machine(world, options.steps, number)
         _say(f"{figures['steps']} steps in {figures['seconds']} s\n")
         if not failures and options.mutants:
-            chosen = random.Random(number).sample(MUTANTS, min(options.mutants, len(MUTANTS)))
+            candidates = [m for m in MUTANTS if options.seldom or m.name not in SELDOM]
+            chosen = random.Random(number).sample(candidates, min(options.mutants, len(candidates)))
             more, failures = _defects(world, chosen, options.patience, number)
             figures |= more
     write_report("model", figures, bool(failures))
@@ -79,6 +80,7 @@ def _defects(
         "defects sown": sown,
         "defects found": sown - len(left),
         "defects known to change nothing": len(EQUIVALENT),
+        "defects that are found seldom or not yet": len(SELDOM),
         "defects that no longer apply": ", ".join(mutant.name for mutant in old) or "none",
         "seconds for the defects": round(time.monotonic() - begun_at, 1),
     }
@@ -101,6 +103,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=40_000, help="steps of the machine (default: 40000)")
     parser.add_argument("--seed", type=int, help="repeat the run of this number (default: another each time)")
     parser.add_argument("--mutants", type=int, default=len(MUTANTS), help="defects to sow (default: all)")
+    parser.add_argument("--seldom", action="store_true", help="also those that are found seldom, or not yet")
     parser.add_argument(
         "--patience", type=int, default=10_000, help="steps of a run that must find a defect (default: 10000)"
     )
