@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar, Token
 from typing import Any, TypeAlias, TypeVar, overload
 
-from asynq_py.errors import AsynqError
+from asynq_py.errors import AsynqError, InvalidOptionError
 
 T = TypeVar("T")
 
@@ -15,6 +16,24 @@ Lifespan: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
 """Makes an async context manager; what it yields is the state that handlers share."""
 
 _state: ContextVar[object] = ContextVar("asynq_py_app_state")
+
+
+def check_lifespan(option: str, lifespan: Any) -> Lifespan | None:
+    """Raises: InvalidOptionError: it makes no context manager, as far as can be seen without calling it."""
+    if lifespan is None:
+        return None
+    allowed = "a function without parameters that makes an async context manager"
+    if not callable(lifespan):
+        raise InvalidOptionError(option, lifespan, allowed)
+    if inspect.isasyncgenfunction(lifespan) or inspect.isgeneratorfunction(lifespan):
+        raise InvalidOptionError(option, lifespan, f"{allowed}: decorate it with asynccontextmanager")
+    try:
+        inspect.signature(lifespan).bind()
+    except TypeError:
+        raise InvalidOptionError(option, lifespan, allowed) from None
+    except ValueError:  # a builtin that does not tell its parameters
+        pass
+    return lifespan  # type: ignore[no-any-return]  # checked as far as it can be
 
 
 @overload

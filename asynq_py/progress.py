@@ -25,8 +25,10 @@ class Progress:
 
     @property
     def fraction(self) -> float | None:
-        """From 0 to 1; None if the total is not known."""
-        return None if self.total is None else min(self.done / self.total, 1.0)
+        """From 0 to 1, which it is of nothing, too; None if the total is not known."""
+        if self.total is None:
+            return None
+        return min(self.done / self.total, 1.0) if self.total else 1.0
 
     def __str__(self) -> str:
         text = f"{self.done:g}"
@@ -39,8 +41,8 @@ def report(done: float, total: float | None, note: str | None, *, at: float, ret
     """Encode a report. `at`: Unix seconds. `retried`: of the try. Raises: InvalidOptionError."""
     if not _is_number(done) or done < 0:
         raise InvalidOptionError("done", done, "a number, zero or more")
-    if total is not None and (not _is_number(total) or total <= 0):
-        raise InvalidOptionError("total", total, "a number above zero, or None")
+    if total is not None and (not _is_number(total) or total < 0):
+        raise InvalidOptionError("total", total, "a number, zero or more, or None")
     if note is not None and not isinstance(note, str):
         raise InvalidOptionError("note", type(note), "text, or None")
     given: dict[str, Any] = {"done": done, "at": round(at, 3), "retried": retried}
@@ -58,7 +60,7 @@ def read(data: bytes | None, *, retried: int | None = None) -> Progress | None:
         done, total, note, at = given["done"], given.get("total"), given.get("note"), given["at"]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    is_sound = _is_number(done) and _is_number(at) and (total is None or (_is_number(total) and total > 0))
+    is_sound = _is_number(done) and _is_number(at) and (total is None or (_is_number(total) and total >= 0))
     if not is_sound or (retried is not None and given.get("retried") != retried):
         return None
     return Progress(done=done, total=total, note=note if isinstance(note, str) else None, at=instant(at))

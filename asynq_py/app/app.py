@@ -28,7 +28,7 @@ from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import DuplicateTaskError, EnqueueError, InvalidOptionError
 from asynq_py.info import TaskInfo
 from asynq_py.inspector import Inspector
-from asynq_py.lifespan import Lifespan, reset_app_state, set_app_state
+from asynq_py.lifespan import Lifespan, check_lifespan, reset_app_state, set_app_state
 from asynq_py.middleware import Middleware, check_middleware
 from asynq_py.mux import ServeMux
 from asynq_py.options import Duration, TaskOptions, check_name
@@ -77,13 +77,11 @@ class App(Router):
         **options: Unpack[AppOptions],
     ) -> None:
         lifespan, carry = options.pop("lifespan", None), options.pop("carry", ())
-        if lifespan is not None and not callable(lifespan):
-            raise InvalidOptionError("lifespan", lifespan, "a function that makes an async context manager")
         if redis is not None:
             Connector(redis)  # a mistake is told here
         self._redis = redis
         self._outlet = Outlet(redis)
-        self._lifespan = lifespan
+        self._lifespan = check_lifespan("lifespan", lifespan)
         self._overrides = Overrides()
         self._carrier = Carrier(carry)
         self._middleware: list[Middleware] = []

@@ -21,6 +21,8 @@ class Carrier:
 
     def __init__(self, variables: Iterable[ContextVar[Any]]) -> None:
         self._variables: dict[str, ContextVar[Any]] = {}
+        if isinstance(variables, ContextVar | str):
+            raise InvalidOptionError("carry", variables, "a list of ContextVars")
         for variable in variables:
             if not isinstance(variable, ContextVar):
                 raise InvalidOptionError("carry", variable, "a list of ContextVars")

@@ -214,11 +214,17 @@ def wanted(parameters: inspect.Signature, hints: Mapping[str, Any]) -> dict[str,
     for name, parameter in parameters.parameters.items():
         annotation = hints.get(name, Any)
         mark = _mark(annotation, parameter.default)
+        if parameter.default is Depends:
+            raise InvalidOptionError("Depends", name, "called with the function that gives it")
         if mark is None:
+            if any(_mark(part, None) for part in typing.get_args(annotation)):
+                raise InvalidOptionError(
+                    "Depends", name, "around the whole annotation: Annotated[X | None, Depends(…)]"
+                )
             if parameter.default is injected:
                 raise InvalidOptionError("task", name, "injected with an Annotated[…, Depends(…)]")
             continue
-        if parameter.kind is parameter.POSITIONAL_ONLY:
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise InvalidOptionError("Depends", name, "parameters that can be passed by name")
         found[name] = Want(mark.source, annotation)
     return found

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args
 from asynq_py.active_task import ActiveTask
 from asynq_py.clock import Clock, SystemClock, check_clock
 from asynq_py.errors import InvalidOptionError
-from asynq_py.lifespan import Lifespan
+from asynq_py.lifespan import Lifespan, check_lifespan
 from asynq_py.options import Duration, check_queue, check_seconds
 from asynq_py.retry import default_is_failure, default_retry_delay
 from asynq_py.task import Task
@@ -219,7 +219,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "group_grace_period": _span(1.0),
     "group_max_delay": lambda option, value: _span_or_none(option, value) or None,
     "group_max_size": _group_size,
-    "lifespan": _callable_or_none,
+    "lifespan": check_lifespan,
     "handle_signals": _flag,
     "clock": lambda _, value: check_clock(value),
 }

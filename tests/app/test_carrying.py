@@ -90,7 +90,7 @@ async def test_a_header_that_is_not_in_order_harms_no_task(
     assert len(told) == (text != '{"other":1}')
 
 
-@pytest.mark.parametrize("carry", [["tenant"], [tenant, ContextVar("tenant")]])
+@pytest.mark.parametrize("carry", [["tenant"], [tenant, ContextVar("tenant")], tenant, "tenant"])
 def test_only_context_variables_of_different_names_are_carried(carry: Any) -> None:
     with pytest.raises(InvalidOptionError, match="carry="):
         App(AWAY, carry=carry)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
@@ -278,3 +278,22 @@ async def test_a_server_without_an_app_may_have_one_too(redis_url: str) -> None:
     ):
         await (await work.enqueue()).result(timeout=10)
     assert log == ["worked", "closed"]
+
+
+async def _bare() -> AsyncIterator[None]:
+    yield
+
+
+@asynccontextmanager
+async def _of_an_app(app: App) -> AsyncIterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    ("lifespan", "problem"), [(_bare, "decorate it"), (_of_an_app, "without parameters")]
+)
+def test_a_lifespan_that_could_not_be_entered_is_refused_at_once(lifespan: Any, problem: str) -> None:
+    with pytest.raises(InvalidOptionError, match=problem):
+        App(AWAY, lifespan=lifespan)
+    with pytest.raises(InvalidOptionError, match=problem):
+        Server(AWAY, App(AWAY).mux(), lifespan=lifespan)

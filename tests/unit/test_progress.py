@@ -37,7 +37,7 @@ def test_what_is_reported_is_read_again(given: tuple[Any, ...], fraction: float 
     ("given", "option"),
     [
         ((-1,), "done"), ((True,), "done"), (("3",), "done"), ((float("nan"),), "done"),
-        ((1, 0), "total"), ((1, -5), "total"), ((1, float("inf")), "total"), ((1, "10"), "total"),
+        ((1, -5), "total"), ((1, float("inf")), "total"), ((1, "10"), "total"),
         ((1, 2, b"note"), "note"),
     ],
 )  # fmt: skip
@@ -51,7 +51,7 @@ def test_what_is_no_progress_is_refused(given: tuple[Any, ...], option: str) -> 
     "data",
     [
         None, b"", b"{", b"[]", b"null", b"{}", b'{"done":1}', b'{"done":"1","at":1}', b'{"done":1,"at":"1"}',
-        b'{"done":1,"at":1,"total":0}', b'{"done":1,"at":1,"total":"x"}', b'{"done":NaN,"at":1}', b"\xff",
+        b'{"done":1,"at":1,"total":-1}', b'{"done":1,"at":1,"total":"x"}', b'{"done":NaN,"at":1}', b"\xff",
     ],
 )  # fmt: skip
 def test_what_is_none_is_none(data: bytes | None) -> None:
@@ -67,3 +67,9 @@ def test_a_note_is_kept_in_bounds_and_can_be_stored() -> None:
     progress = read(reported(1, None, "\ud800" + "x" * 1000))
     assert progress is not None
     assert progress.note == "?" + "x" * (NOTE_LIMIT - 1)
+
+
+def test_all_of_nothing_is_done() -> None:
+    progress = read(reported(0, 0))
+    assert progress is not None
+    assert (progress.fraction, str(progress)) == (1.0, "0 of 0 (100%)")
