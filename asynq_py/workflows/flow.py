@@ -158,8 +158,13 @@ def chain(*flows: Flow[Any, Any]) -> Flow[Any, Any]:
 
     Raises: InvalidOptionError.
     """
-    nodes = _nodes("chain", flows)
-    return Flow(nodes[0] if len(nodes) == 1 else Chain(nodes))
+    # a chain of chains is a chain: what `then` makes step by step is no deeper than what is made at once
+    parts = [
+        part
+        for node in _nodes("chain", flows)
+        for part in (node.parts if isinstance(node, Chain) else (node,))
+    ]
+    return Flow(parts[0] if len(parts) == 1 else Chain(tuple(parts)))
 
 
 def gather(*flows: Flow[A, B]) -> Flow[A, list[B]]:

@@ -10,6 +10,7 @@ import pytest
 from asynq_py import App, Flow, InvalidOptionError, Step, Task, chain, each, gather, previous
 from asynq_py.broker.flows import FOLLOW_UP
 from asynq_py.step_text import defined
+from asynq_py.wire import limits
 
 app = App("redis://127.0.0.1:1/0")
 
@@ -137,3 +138,13 @@ def test_what_takes_a_result_cannot_be_first() -> None:
     for flow in (many.step(), gather(one.step(1), many.step()), chain(many.step(), one.step(previous))):
         with pytest.raises(InvalidOptionError, match="an argument is missing"):
             flow.plan()
+
+
+def test_a_chain_may_grow_step_by_step_as_long_as_a_flow_may_be() -> None:
+    flow: Flow[Any, Any] = Step.of(Task("t"))
+    for _ in range(limits.FLOW_STEPS - 1):
+        flow = flow.then(Step.of(Task("t")))
+    assert [step.after for step in flow.plan().steps[-2:]] == [
+        (limits.FLOW_STEPS - 3,),
+        (limits.FLOW_STEPS - 2,),
+    ]
