@@ -496,7 +496,7 @@ async def _is_warm(redis: Redis, key: bytes) -> bool:
 
 
 async def test_an_absent_redis_is_told_with_its_cause_and_in_time(free_port: int) -> None:
-    async with Client(RedisConfig(port=free_port), timeout=0.3) as client, asyncio.timeout(5):
+    async with Client(RedisConfig(port=free_port), timeout=2) as client, asyncio.timeout(30):
         with pytest.raises(BrokerUnavailableError) as caught:
             await client.enqueue(Task("t"))
         with pytest.raises(BrokerUnavailableError):

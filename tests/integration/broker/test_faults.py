@@ -167,7 +167,8 @@ async def test_leases_and_outcomes_are_written_even_when_redis_is_out_of_memory(
     await broker.done("q", [])
     await redis.config_set("maxmemory", "1")
     try:
-        with pytest.raises(BrokerError, match="maxmemory"):
+        # in a Cluster another node refused to list the queue, and the task may be there
+        with pytest.raises((BrokerError, BrokerUnavailableError), match="maxmemory"):
             await broker.enqueue("q", [new("n")])
         assert await broker.extend("q", [OURS], expires_at=EXPIRY + 9) == [True]
         assert await broker.done("q", [(OURS, "")]) == [True]

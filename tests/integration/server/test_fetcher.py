@@ -30,12 +30,6 @@ class Taken(NamedTuple):
 
 
 @pytest.fixture
-async def proxy(one_server: str) -> AsyncGenerator[Proxy]:
-    async with Proxy(one_server) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 async def taken(proxy: Proxy, clock: ManualClock) -> AsyncGenerator[Taken]:
     connector = Connector(proxy.url)
     lane = open_lane(connector, role="test")
