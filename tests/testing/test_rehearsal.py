@@ -459,7 +459,6 @@ async def test_a_cluster_cannot_be_rehearsed_on(diary: Diary) -> None:
             pass
 
 
-
 async def test_a_given_redis_must_be_empty(redis_url: str, diary: Diary) -> None:
     async with Client(redis_url) as client:
         await client.enqueue(Task("note", 1))
