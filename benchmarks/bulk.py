@@ -275,6 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=RESULT, help="the report (benchmarks/results/bulk.md)")
     given = parser.parse_args(arguments)
     measured: list[Measured] = []
+    text = ""
     with redis_process.running() as server:
         about = (
             f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} processors, "
@@ -286,9 +287,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 continue
             measured.append(measure(server, operation, given.tasks, given.turns))
             print(f"{operation.name}: {measured[-1].longest:.2f} ms ({measured[-1].command})", flush=True)
-    text = report(measured, tasks=given.tasks, about=about)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(text, "utf-8")
+            text = report(measured, tasks=given.tasks, about=about)
+            given.out.parent.mkdir(parents=True, exist_ok=True)
+            given.out.write_text(text, "utf-8")  # a run that is broken off leaves what it has
     print(f"\n{text}\nwritten to {given.out}")
 
 
