@@ -130,7 +130,7 @@ def _drawn(block: Block, room: int) -> RenderableType:
         case Facts():
             return _drawn_facts(block, room)
         case Table(rows=rows, title=title, empty=empty) if not rows:
-            return Text(f"{title}: {empty}" if title else empty)
+            return Text(f"{printable(title)}: {empty}" if title else empty)
         case Table():
             return _drawn_table(block, room)
 
@@ -146,7 +146,7 @@ def _drawn_facts(facts: Facts, room: int) -> RenderableType:
     grid.add_column(overflow="fold", max_width=max(20, room - names - 2 * GAP))
     for name, value in facts.pairs:
         grid.add_row(name, Text(_cell(value)))
-    return Group(Text(facts.title, style="bold underline"), grid) if facts.title else grid
+    return Group(Text(printable(facts.title), style="bold underline"), grid) if facts.title else grid
 
 
 def _drawn_table(table: Table, room: int) -> RenderableType:
@@ -157,7 +157,7 @@ def _drawn_table(table: Table, room: int) -> RenderableType:
 
     drawn = Drawn(
         box=box.SIMPLE_HEAD,
-        title=table.title or None,
+        title=printable(table.title) or None,
         title_justify="left",
         title_style="bold underline",
         header_style="bold",

@@ -90,3 +90,7 @@ async def test_cron_lists_entries_and_what_they_enqueued(
 
 async def test_cron_ls_says_that_there_are_none(run: Program) -> None:
     assert (await run("cron", "ls")).out == "no scheduler has entries\n"
+
+
+async def test_what_a_history_is_asked_of_is_written_out_where_it_cannot_be_shown(run: Program) -> None:
+    assert (await run("cron", "history", "\U000f592e")).lines == [r"\U000f592e: nothing enqueued"]
