@@ -27,10 +27,7 @@ _COMMAND_LINE: Final = "what whoever starts the program names on its command lin
 
 # Module → what it uses → why nobody else can reach it.
 ALLOWED: Final = {
-    "__init__": {"import_module": _BY_NAME},
-    "testing": {"import_module": _BY_NAME},
-    "doctor": {"import_module": _BY_NAME},
-    "schema": {"import_module": _BY_NAME},
+    "late": {"import_module": _BY_NAME},
     "dash.command": {"import_module": _BY_NAME},
     "cli.entry": {"import_module": _BY_NAME},
     "cli.commands": {"import_module": _BY_NAME},
