@@ -29,7 +29,7 @@ from asynq_py.info import TaskInfo
 from asynq_py.options import Options, TaskOptions, check_seconds
 from asynq_py.outbox import Outbox
 from asynq_py.submission import Submission, kept_off, stored_info, submission
-from asynq_py.task import Task
+from asynq_py.task import Task, check_size
 from asynq_py.task_ids import TaskIDs
 from asynq_py.wire import limits
 from asynq_py.wire.state import TaskState
@@ -180,11 +180,7 @@ class Client:
     def _prepare(self, task: Task, given: TaskOptions) -> Submission:
         if not isinstance(task, Task):
             raise InvalidOptionError("task", type(task), "a Task")
-        size = len(task.payload or b"")
-        if size > self._payload_limit:
-            raise InvalidOptionError(
-                "payload", f"{size} bytes", f"at most {self._payload_limit} bytes (Client's payload_limit)"
-            )
+        check_size(task, self._payload_limit, whose="Client's payload_limit")
         options = task.options.override(given) if given else task.options
         task_id = options.task_id or self._ids.next()
         keys = self._broker.keys(options.queue)

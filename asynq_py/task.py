@@ -10,6 +10,7 @@ from typing import Final, Self, TypeVar, Unpack
 
 from asynq_py.errors import InvalidOptionError
 from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
+from asynq_py.wire import limits
 
 T = TypeVar("T", bound="Task")
 
@@ -71,6 +72,26 @@ def _again(kind: type[T], type_: str, payload: bytes | None, headers: dict[str, 
     object.__setattr__(task, "headers", MappingProxyType(headers) if headers else _NO_HEADERS)
     object.__setattr__(task, "options", options)
     return task
+
+
+def check_size(task: Task, payload_limit: int, *, whose: str) -> None:
+    """Check that a task is small enough to be stored; one that is stored already may be larger, and runs.
+
+    Raises: InvalidOptionError.
+    """
+    size = len(task.payload or b"")
+    if size > payload_limit:
+        raise InvalidOptionError("payload", f"{size} bytes", f"at most {payload_limit} bytes ({whose})")
+    if not task.headers:
+        return
+    if len(task.headers) > limits.HEADERS:
+        raise InvalidOptionError("headers", f"{len(task.headers)} of them", f"at most {limits.HEADERS}")
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in task.headers.items())
+    if size > limits.HEADERS_LIMIT:
+        allowed = (
+            f"at most {limits.HEADERS_LIMIT} bytes, names and values together; the payload may hold more"
+        )
+        raise InvalidOptionError("headers", f"{size} bytes", allowed)
 
 
 def _encoded(payload: object) -> bytes | None:

@@ -11,7 +11,7 @@ from asynq_py.active_task import ActiveTask
 from asynq_py.app.executors import Place, Processes
 from asynq_py.app.resolving import Values, call_here, call_with
 from asynq_py.app.typed_task import AsyncTask, Declaration, TypedTask
-from asynq_py.errors import HandlerNotFoundError, PayloadError, RetryLater, SkipRetry
+from asynq_py.errors import HandlerNotFoundError, InvalidOptionError, PayloadError, RetryLater, SkipRetry
 from asynq_py.handler import AsyncHandler
 from asynq_py.middleware import Middleware
 
@@ -45,9 +45,10 @@ def handler_of(task: TypedTask[..., Any], processes: Processes) -> AsyncHandler:
             return
         try:
             result = signature.dump_result(active.type, value)
-        except PayloadError as error:  # done, but of no use to the one who waits; again would be no better
+            await active.write_result(result)
+        # done, but of no use to the one who waits; again would be no better
+        except (PayloadError, InvalidOptionError) as error:
             raise SkipRetry(f"the result does not fit: {error}") from None
-        await active.write_result(result)
 
     return handle
 

@@ -27,7 +27,7 @@ from asynq_py.scheduler.entry import Entry, EntryOptions, Missed, build, check_m
 from asynq_py.scheduler.publisher import Publisher
 from asynq_py.scheduler.ticker import AfterEnqueue, BeforeEnqueue, Hooks, Ticker
 from asynq_py.signals import signals
-from asynq_py.task import Task
+from asynq_py.task import Task, check_size
 from asynq_py.wire import limits
 
 logger = logging.getLogger(__name__)
@@ -228,9 +228,7 @@ class Scheduler:
 
     def _entry(self, spec: str, task: Task, given: EntryOptions) -> Entry:
         entry = build(spec, task, given, timezone=self._timezone, missed=self._missed)
-        size = len(task.payload or b"")
-        if size > self._payload_limit:
-            raise InvalidOptionError("payload", f"{size} bytes", f"at most {self._payload_limit} bytes")
+        check_size(task, self._payload_limit, whose="Scheduler's payload_limit")
         taken = {other.identity for other in self._entries.values()}
         if given.get("name") is not None and entry.identity in taken:
             raise InvalidOptionError("name", entry.identity, "a name that no other entry has")

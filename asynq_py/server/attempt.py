@@ -14,7 +14,7 @@ from asynq_py import progress
 from asynq_py.active_task import ActiveTask, CancelReason, set_current_task
 from asynq_py.broker.broker import Broker, Owned
 from asynq_py.clock import Clock, instant
-from asynq_py.errors import LeaseExpiredError
+from asynq_py.errors import InvalidOptionError, LeaseExpiredError
 from asynq_py.handler import AsyncHandler
 from asynq_py.server import attempt_log, callbacks, outcome
 from asynq_py.server.config import ServerConfig
@@ -154,6 +154,10 @@ class Attempt:
         return await self._around.broker.write_progress(self.queue, self.id, self.owned.token, data)
 
     async def write_result(self, data: bytes) -> None:
+        limit = self._around.config.result_limit
+        if len(data) > limit:
+            allowed = f"at most {limit} bytes (Server's result_limit)"
+            raise InvalidOptionError("result", f"{len(data)} bytes", allowed)
         if not await self._around.broker.write_result(self.queue, self.id, self.owned.token, data):
             raise LeaseExpiredError(self.queue, self.id)
 

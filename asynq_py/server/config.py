@@ -63,6 +63,8 @@ class ServerOptions(TypedDict, total=False):
     lease: Duration
     """How long a task stays ours without a sign of life, at least 2 s. Default 30 s."""
     janitor_interval: Duration
+    result_limit: int
+    """The largest result that a handler may keep, bytes. Default 1 MiB."""
     """Pause between clearings of completed tasks. Default 8 s."""
     janitor_batch_size: int
     """Completed tasks cleared by one script. Default 100."""
@@ -112,6 +114,7 @@ class ServerConfig:
     max_loop_block: float | None = None
     lease: float = limits.LEASE
     janitor_interval: float = 8.0
+    result_limit: int = limits.RESULT_LIMIT
     janitor_batch_size: int = 100
     health_check: HealthCheck | None = None
     health_check_interval: float = 15.0
@@ -212,6 +215,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "max_loop_block": _span_or_none,
     "lease": _span(2.0),
     "janitor_interval": _span(0.05),
+    "result_limit": _count,
     "janitor_batch_size": _count,
     "health_check": _callable_or_none,
     "health_check_interval": _span(0.05),

@@ -68,11 +68,11 @@ class Runner:
             # what JSON cannot hold is the task's failure, before anybody is told of a success
             ended = record.succeeded(value, timezone.now())
             ended.write()
+            await _keep(active, ended, is_wanted=True)
         except Exception as error:
             await self._fail(active, result, record, error)
             raise
         _set(result, status=TaskResultStatus.SUCCESSFUL, finished_at=timezone.now(), _return_value=value)
-        await _keep(active, ended)
         await task_finished.asend(self._sender, task_result=result)
 
     async def _record(self, active: ActiveTask) -> Record:
@@ -142,12 +142,19 @@ class Runner:
             await task_finished.asend(self._sender, task_result=result)
 
 
-async def _keep(active: ActiveTask, record: Record) -> None:
-    """Redis being away for a moment must neither fail a task nor hide what it failed with."""
+async def _keep(active: ActiveTask, record: Record, *, is_wanted: bool = False) -> None:
+    """Redis being away for a moment must neither fail a task nor hide what it failed with.
+
+    `is_wanted`: somebody waits for the value, and one that is too large is the task's failure.
+    """
     try:
         await active.write_result(record.write())
     except LeaseExpiredError:
         raise
+    except InvalidOptionError as error:
+        if is_wanted:
+            raise
+        logger.warning("what became of %s is not kept: %s", active, error)
     except AsynqError as error:
         logger.warning("what became of %s is not kept: %s", active, error)
 

@@ -177,6 +177,13 @@ async def test_a_value_that_json_cannot_hold_fails_the_task() -> None:
     assert (result.status, result.errors[0].exception_class) == ("FAILED", TypeError)
 
 
+async def test_a_value_that_is_too_large_fails_the_task() -> None:
+    async with server_for(poll_interval=0.05, result_limit=1000):
+        result = await _finished(await jobs.greet.aenqueue("a" * 1000))
+
+    assert (result.status, result.errors[0].exception_class) == ("FAILED", InvalidOptionError)
+
+
 async def test_a_timeout_fails_the_task_with_what_the_server_says() -> None:
     async with working():
         result = await _finished(await jobs.endless.aenqueue())
