@@ -131,6 +131,7 @@ def _call(verb: str, state: str) -> Callable[[Inspector], Awaitable[object]]:
 def seed(server: redis.Redis, operation: Operation, tasks: int) -> None:
     """Fill each state with so many tasks: unique ones, as their locks make the most work."""
     server.flushall()
+    server.script_flush()  # so that every turn begins with the same commands: scripts are sent anew
     server.sadd(QUEUES, QUEUE)
     for state in operation.states:
         writes = _writes(state, tasks, operation.groups or tasks)
