@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    RedisError,
+)
 
 from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
 
@@ -57,6 +63,11 @@ def unreachable(place: object, error: BaseException) -> AsynqError:
         return BrokerError(f"Redis at {place} denies access: {error}")
     reason = "no answer in time" if isinstance(error, TimeoutError) else error
     return BrokerUnavailableError(f"Redis at {place} is not reachable: {reason}")
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Did Redis refuse because it has no memory left? That passes."""
+    return isinstance(error, BrokerError) and isinstance(error.__cause__, OutOfMemoryError)
 
 
 def is_withheld(error: AsynqError) -> bool:

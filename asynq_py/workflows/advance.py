@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from asynq_py.app.connections import Connections
+from asynq_py.broker.faults import is_full
 from asynq_py.broker.flows import Ready, item_step
 from asynq_py.errors import (
+    BrokerError,
     BrokerUnavailableError,
     EnqueueError,
     NotReplicatedError,
@@ -90,6 +92,8 @@ async def _send(connections: Connections, flow: str, ready: Sequence[Ready]) -> 
                 sent.append(item.step)
             case EnqueueError(__cause__=BrokerUnavailableError() as cause):
                 away = cause
+            case EnqueueError(__cause__=BrokerError() as refusal) if is_full(refusal):
+                away = BrokerUnavailableError(f"Redis has no memory now: {refusal}")
             case _:
                 await _refuse(connections, flow, item, f"it was not enqueued: {answer}")
     if sent and await flows.sent(flow, sent) < len(sent):

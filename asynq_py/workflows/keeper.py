@@ -12,6 +12,7 @@ import anyio
 from asynq_py.active_task import ActiveTask
 from asynq_py.app.connections import Connections, Outlet
 from asynq_py.broker.broker import StoredTask
+from asynq_py.broker.faults import is_full
 from asynq_py.broker.flows import Outlook
 from asynq_py.clock import Clock
 from asynq_py.connection import Connector, RedisSource
@@ -112,7 +113,10 @@ class Keeper:
                 return await call()
             except BrokerUnavailableError as error:
                 self._outage.noticed(error)
-                await asyncio.sleep(backoff.next())
+            except BrokerError as error:
+                if not is_full(error):
+                    raise
+            await asyncio.sleep(backoff.next())
 
     # -- all others -------------------------------------------------------------------------------------
 

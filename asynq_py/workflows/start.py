@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from asynq_py.app.connections import Connections
-from asynq_py.errors import BrokerUnavailableError, InvalidOptionError
+from asynq_py.errors import BrokerError, BrokerUnavailableError, InvalidOptionError
 from asynq_py.options import Duration, check_name, check_queue, check_seconds
 from asynq_py.outage import Backoff
 from asynq_py.task_ids import TaskIDs
@@ -71,19 +71,30 @@ async def start(connections: Connections, plan: Plan, manner: Manner) -> FlowHan
         await _persistently(lambda: flows.begin(flow, head), deadline)
     try:
         await advance(connections, flow)
-    except BrokerUnavailableError as error:  # it has begun: a server that looks after flows goes on
+    # it has begun: a server that looks after flows goes on
+    except (BrokerUnavailableError, BrokerError) as error:
         logger.warning("flow %s has begun, but its first steps wait for Redis: %s", flow, error)
     return FlowHandle(connections, flow, read=plan.read)
 
 
-async def _persistently(call: Callable[[], Awaitable[T]], deadline: float) -> T:
-    """Each of these calls may be repeated: a flow is written down once, and begins once."""
+async def _persistently(call: Callable[[], Awaitable[T]], deadline: float, *, is_in_doubt: bool = False) -> T:
+    """Each of these calls may be repeated: a flow is written down once, and begins once.
+
+    `is_in_doubt`: may it have begun already? Then no error says that it certainly has not.
+    """
     backoff = Backoff()
     while True:
         try:
             return await call()
-        except BrokerUnavailableError:
+        except BrokerUnavailableError as error:
+            is_in_doubt = error.maybe_done = error.maybe_done or is_in_doubt
             pause = backoff.next()
             if asyncio.get_running_loop().time() + pause > deadline:
                 raise
             await asyncio.sleep(pause)
+        except BrokerError as error:
+            if not is_in_doubt:
+                raise
+            raise BrokerUnavailableError(
+                f"Redis did not answer, and when asked again: {error}", maybe_done=True
+            ) from error

@@ -7,12 +7,13 @@ from collections import Counter
 
 import pytest
 
-from asynq_py import App, FlowState, Server, chain, current_task, gather
-from tests.proxy import Cut, Lose, Proxy
+from asynq_py import App, BrokerUnavailableError, FlowState, Server, chain, current_task, gather
+from tests.proxy import Answer, Cut, Fault, Lose, Proxy
 
 pytestmark = pytest.mark.timeout(120)
 
 FLOWS = 5
+FULL = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 
 
 def quick(app: App) -> Server:
@@ -68,3 +69,39 @@ async def test_a_flow_begins_though_the_answers_to_its_maker_are_lost(proxy: Pro
         async with quick(app):
             assert await handle.result(timeout=100) == [1, 2]
     assert sorted(runs) == [1, 2]
+
+
+async def test_a_flow_that_may_have_begun_is_not_called_refused_when_redis_is_full_then(proxy: Proxy) -> None:
+    app = App(proxy.url)
+
+    @app.task
+    async def one(n: int) -> int:
+        return n
+
+    async with app:
+        await one.step(1).enqueue()  # Redis knows the scripts from now on
+        proxy.inject(Fault(), at=b"EVALSHA")  # the steps are written down
+        proxy.inject(Cut(), at=b"EVALSHA")  # the flow begins, and nobody hears of it
+        proxy.inject(Answer(FULL), at=b"EVALSHA")
+        with pytest.raises(BrokerUnavailableError) as told:
+            await one.step(2).enqueue(flow_id="second")
+        assert told.value.maybe_done
+        async with quick(app):
+            assert await app.flow("second").result(timeout=100) == 2
+
+
+async def test_steps_that_a_full_redis_does_not_take_wait_until_it_does(proxy: Proxy) -> None:
+    app = App(proxy.url)
+
+    @app.task
+    async def one(n: int) -> int:
+        return n
+
+    async with app:
+        await one.step(1).enqueue()
+        proxy.inject(Fault(), at=b"EVALSHA", times=2)  # it is written down, and begins
+        full = proxy.inject(Answer(FULL), at=b"EVALSHA")
+        handle = await one.step(2).enqueue()
+        assert full.happened.is_set()
+        async with quick(app):
+            assert await handle.result(timeout=100) == 2
