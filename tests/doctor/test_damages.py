@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from asynq_py.broker.survey import Fault
 from asynq_py.doctor import Doctor, Level
-from asynq_py.wire.messages import WorkerInfo, encode
+from asynq_py.wire.messages import TaskMessage, WorkerInfo, encode
 from tests.state import NOW, NOW_NS, Hash, Kept, State, dump, kept, lease, seed, state
 
 LOCK = "asynq:{q}:unique:t:d41d8cd98f00b204e9800998ecf8427e"
@@ -200,6 +200,12 @@ CASES = {
     "a unique lock whose task is gone (Q-03)": Case(
         Fault.LOCK, 1, {_key("unique:t:"): "gone"}, {_key("unique:t:"): None}
     ),
+    "a unique lock whose task is gone, and whose ID is another task's now": Case(
+        Fault.LOCK, 1, {_key("unique:t:"): "p2"}, {_key("unique:t:"): None}
+    ),
+    "a unique lock of an ID that another task has, which names none": Case(
+        Fault.LOCK, 1, {_key("unique:t:"): "p1"}, {_key("unique:t:"): None}
+    ),
     "a group that is not listed (Q-04, Q-05)": Case(
         Fault.GROUP,
         1,
@@ -241,6 +247,17 @@ async def test_nothing_is_found_where_all_is_in_order(doctor: Doctor, redis: Red
     assert examination.damages == []
     assert await doctor.repair(examination.damages) == []
     assert await dump(redis) == before
+
+
+@pytest.mark.parametrize("lock", [LOCK, _key("unique:t:"), _key("unique:" + 200 * "long" + ":")])
+async def test_a_lock_that_only_the_message_names_is_held(doctor: Doctor, redis: Redis, lock: str) -> None:
+    """As Go writes unique tasks into groups: without a field for it in the hash."""
+    await seed(redis, changed(healthy(), {_task("p2"): _hash(kept("p2"), "pending"), LOCK: None, lock: "p2"}))
+    await redis.hset(_task("p2"), "msg", encode(TaskMessage(type="t", id="p2", queue="q", unique_key=lock)))
+
+    assert (await doctor.examine()).damages == []
+    await redis.hset(_task("p2"), "msg", encode(TaskMessage(type="t", id="p2", queue="q")))
+    assert [damage.fault for damage in (await doctor.examine()).damages] == [Fault.LOCK]
 
 
 @pytest.mark.parametrize("name", CASES)
