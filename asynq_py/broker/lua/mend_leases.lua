@@ -32,6 +32,9 @@ for _, id in ipairs(leases) do
     if task.err then
       redis.call('EXISTS', key) -- if a Cluster is just moving it away, the call ends here, before it is changed
     end
+    if not task.err and not task[1] then
+      redis.call('EXISTS', key, lease) -- or where it has not come yet
+    end
     if tonumber(score) <= now or (task[1] and task[2] ~= 'active') then
       found[#found + 1] = id
       if is_mending then

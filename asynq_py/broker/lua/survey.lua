@@ -22,6 +22,9 @@ for i = 1, #ids do
   if task.err then
     redis.call('EXISTS', prefix .. id) -- if a Cluster is just moving it away, the call ends here
   end
+  if not task.err and not task[1] then
+    redis.call('EXISTS', prefix .. id, source) -- or where it has not come yet
+  end
   local score = state == 'active' and redis.call('ZSCORE', lease, id)
   local fault
   if not task[1] then

@@ -5,18 +5,25 @@ Redis watches over the keys that a script declares. Of the task's own key it onl
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from redis.asyncio import RedisCluster
 from redis.crc import key_slot
 
 from asynq_py.broker.broker import Broker, NewTask, Owned
+from asynq_py.broker.flows import FOLLOW_UP, Flows, NewStep
+from asynq_py.broker.inspection import Place
+from asynq_py.broker.lane import Sender
 from asynq_py.broker.lanes import open_lane
+from asynq_py.broker.survey import Damage, Fault, Survey
 from asynq_py.connection import Connector
 from asynq_py.errors import BrokerUnavailableError
-from asynq_py.wire.keys import QueueKeys
+from asynq_py.wire.keys import FlowKeys, QueueKeys
+from asynq_py.wire.state import TaskState
 from tests import topologies
 from tests.books import Books, books
 from tests.clock import ManualClock
@@ -29,6 +36,7 @@ pytestmark = [
 
 QUEUE = "q"
 K = QueueKeys(QUEUE)
+F = FlowKeys("f")
 VICTIM = NewTask("victim", b"a message")
 OWNED = Owned("victim", 1)
 
@@ -40,15 +48,21 @@ def nodes() -> Generator[Nodes]:
 
 
 @pytest.fixture
-async def broker(nodes: Nodes, clock: ManualClock) -> AsyncGenerator[Broker]:
+async def lane(nodes: Nodes) -> AsyncGenerator[Sender]:
     for master in nodes.masters():
-        master.call("CLUSTER", "SETSLOT", key_slot(K.pending.encode()), "STABLE")  # if a test has failed
+        for key in (K.pending, F.state):
+            master.call("CLUSTER", "SETSLOT", key_slot(key.encode()), "STABLE")  # if a test has failed
         master.call("FLUSHALL")
     connector = Connector(nodes.url)
     lane = open_lane(connector, role="test", timeout=10)
-    yield Broker(lane, clock)
+    yield lane
     await lane.aclose()
     await connector.aclose()
+
+
+@pytest.fixture
+def broker(lane: Sender, clock: ManualClock) -> Broker:
+    return Broker(lane, clock)
 
 
 async def fill(broker: Broker) -> None:
@@ -114,17 +128,8 @@ async def test_a_task_whose_key_has_not_come_yet_is_waited_for(
     await fill(broker)
     await prepare(broker)
     before = await look(nodes)
-    source = nodes.owner(K.pending)
-    target = next(node for node in nodes.masters() if node is not source)
-    nodes.begin_move(K.pending, source, target)
-    move_all_but(K.task(VICTIM.id), source, target)
-    try:
-        with pytest.raises(BrokerUnavailableError):
-            await operate(broker)
-    finally:
-        while nodes.move_keys(K.pending, source, target):
-            pass
-        nodes.end_move(K.pending, target)
+    with half_moved(nodes, K.task(VICTIM.id)), pytest.raises(BrokerUnavailableError):
+        await operate(broker)
 
     assert await look(nodes) == before
     answer = await operate(broker)
@@ -141,8 +146,206 @@ async def look(nodes: Nodes) -> Books:
         return await books(redis, QUEUE)  # type: ignore[arg-type]
 
 
+@contextmanager
+def half_moved(nodes: Nodes, kept: str) -> Iterator[None]:
+    """All keys of a slot are on their new node, but for one."""
+    source = nodes.owner(kept)
+    target = next(node for node in nodes.masters() if node is not source)
+    nodes.begin_move(kept, source, target)
+    move_all_but(kept, source, target)
+    try:
+        yield
+    finally:
+        while nodes.move_keys(kept, source, target):
+            pass
+        nodes.end_move(kept, target)
+
+
 def move_all_but(kept: str, source: Process, target: Process) -> None:
     slot = key_slot(kept.encode())
     keys = [key for key in source.call("CLUSTER", "GETKEYSINSLOT", slot, 1000) if key != kept.encode()]
     source.call("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
     assert source.call("CLUSTER", "GETKEYSINSLOT", slot, 1000) == [kept.encode()]
+
+
+# -- repairs ------------------------------------------------------------------------------------------------
+
+LOCK = f"{K.prefix}unique:t:1"
+SET = K.aggregation_set("g", "1")
+
+
+class Repair(NamedTuple):
+    """`victim`: commands that put the task there. `kept`: the key that has not come. `damage`: what somebody takes for
+    damaged, or None: he only looks. `mended`: it is, so later it is mended.
+    """
+
+    victim: tuple[tuple[str | int | bytes, ...], ...]
+    kept: str
+    damage: Damage | None
+    mended: bool = False
+
+
+def stored(state: str, *fields: str) -> tuple[str | int | bytes, ...]:
+    return ("HSET", K.task("victim"), "msg", VICTIM.message, "state", state, *fields)
+
+
+def about(fault: Fault, state: TaskState | None = None, group: str = "") -> Damage:
+    ids = (LOCK.encode(),) if fault is Fault.LOCK else (b"victim",)
+    return Damage(fault, QUEUE, ids, Place(QUEUE, state, group) if state else None)
+
+
+LOST = about(Fault.LOST)
+REPAIRS = {
+    "a look": Repair((stored("pending"), ("LPUSH", K.pending, "victim")), K.task("victim"), None),
+    "a ghost in pending": Repair(
+        (stored("pending"), ("LPUSH", K.pending, "victim")),
+        K.task("victim"),
+        about(Fault.GHOST, TaskState.PENDING),
+    ),
+    "a ghost in a set": Repair(
+        (stored("archived"), ("ZADD", K.archived, 5, "victim")),
+        K.task("victim"),
+        about(Fault.GHOST, TaskState.ARCHIVED),
+    ),
+    "a lease": Repair(
+        (stored("active"), ("ZADD", K.lease, 5, "victim")), K.task("victim"), about(Fault.LEASE), True
+    ),
+    "a lock": Repair(
+        (stored("pending", "unique_key", LOCK), ("LPUSH", K.pending, "victim"), ("SET", LOCK, "victim")),
+        K.task("victim"),
+        about(Fault.LOCK),
+    ),
+    "a stray": Repair(
+        (stored("active"), ("LPUSH", K.active, "victim")),
+        K.task("victim"),
+        about(Fault.STRAY, TaskState.ACTIVE),
+        True,
+    ),
+    **{
+        f"lost, not yet in {name}": Repair(
+            (stored(name), ("ZADD", K.prefix + name, 5, "victim")), K.prefix + name, LOST
+        )
+        for name in ("scheduled", "retry", "archived", "completed")
+    },
+    "lost, not yet in pending": Repair((stored("pending"), ("LPUSH", K.pending, "victim")), K.pending, LOST),
+    "lost, not yet in active": Repair((stored("active"), ("LPUSH", K.active, "victim")), K.active, LOST),
+    "lost, lease not there yet": Repair((stored("active"), ("ZADD", K.lease, 5, "victim")), K.lease, LOST),
+    "lost, not yet in its group": Repair(
+        (stored("aggregating", "group", "g"), ("ZADD", K.group("g"), 5, "victim")), K.group("g"), LOST
+    ),
+    "lost, not yet in its set": Repair(
+        (
+            *(stored("aggregating", "group", "g"), ("ZADD", SET, 5, "victim")),
+            ("ZADD", K.aggregation_sets, 4_000_000_000, SET),
+        ),
+        SET,
+        LOST,
+    ),
+    "lost, sets not there yet": Repair(
+        (
+            *(stored("aggregating", "group", "g"), ("ZADD", SET, 5, "victim")),
+            ("ZADD", K.aggregation_sets, 4_000_000_000, SET),
+        ),
+        K.aggregation_sets,
+        LOST,
+    ),
+    **{
+        f"a state, not yet in {name}": Repair(
+            (stored(name), ("ZADD", K.prefix + name, 5, "victim"), ("ZADD", K.prefix + other, 5, "victim")),
+            K.prefix + name,
+            about(Fault.STATE, TaskState(other)),
+            True,
+        )
+        for name, other in (("scheduled", "retry"), ("archived", "scheduled"), ("completed", "archived"))
+    },
+    "a state, lease not there yet": Repair(
+        (
+            *(stored("active"), ("LPUSH", K.active, "victim"), ("ZADD", K.lease, 4_000_000_000, "victim")),
+            ("LPUSH", K.pending, "victim"),
+        ),
+        K.lease,
+        about(Fault.STATE, TaskState.PENDING),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+async def test_a_repair_waits_for_keys_that_have_not_come_yet(
+    nodes: Nodes, lane: Sender, broker: Broker, clock: ManualClock, name: str
+) -> None:
+    """What is not there yet is neither a ghost nor lost."""
+    repair, survey = REPAIRS[name], Survey(lane, clock)
+    await fill(broker)
+    await broker.add_to_group(QUEUE, [(NewTask("waits", b"another"), "g")])
+    for command in repair.victim:
+        await lane.call(*command)
+    before = await everything(nodes)
+
+    async def operate() -> int:
+        if repair.damage is None:
+            return len(await survey.tasks(QUEUE, sample=100))
+        return await survey.mend(repair.damage)
+
+    with half_moved(nodes, repair.kept), pytest.raises(BrokerUnavailableError):
+        await operate()
+
+    assert await everything(nodes) == before
+    assert await operate() == repair.mended
+    assert (await everything(nodes) != before) == repair.mended
+
+
+async def everything(nodes: Nodes) -> dict[bytes, bytes]:
+    """All keys of all nodes."""
+    return {key: node.call("DUMP", key) for node in nodes.masters() for key in node.call("KEYS", "*")}
+
+
+# -- flows --------------------------------------------------------------------------------------------------
+
+STEPS = (
+    NewStep("0", b"d0", ["2"], 0),
+    NewStep("1", b"d1", ["2"], 0),
+    NewStep("2", b"d2", [], 2),
+    NewStep("f", b"df", [], FOLLOW_UP),
+)
+FLOW_CALLS: dict[str, tuple[bool, Callable[[Flows], Awaitable[object]]]] = {
+    "add": (False, lambda flows: flows.add("f", [NewStep("3", b"d3", [], 0)])),
+    "begin": (False, lambda flows: flows.begin("f", {"total": 3, "keep": 60})),
+    "done": (True, lambda flows: flows.done("f", "0", b"result")),
+    "fail": (True, lambda flows: flows.fail("f", "0", "archived", "an error")),
+    "sent": (True, lambda flows: flows.sent("f", ["1"])),
+    "expand": (True, lambda flows: flows.expand("f", "1", [b"one", b"two"])),
+    "cancel": (True, lambda flows: flows.cancel("f")),
+    "resume": (True, lambda flows: flows.resume("f", {"0": True})),
+}
+
+
+@pytest.mark.parametrize("kept", ["state", "ready", "out"])
+@pytest.mark.parametrize("name", FLOW_CALLS)
+async def test_a_flow_waits_for_its_keys(
+    nodes: Nodes, lane: Sender, clock: ManualClock, name: str, kept: str
+) -> None:
+    has_begun, operate = FLOW_CALLS[name]
+    flows, key = Flows(lane, clock), str(getattr(F, kept))
+    await flows.add("f", STEPS)
+    if has_begun:
+        await flows.begin("f", {"total": 3, "keep": 60, "on_failure": "f"})
+        await flows.sent("f", ["0"])
+    if name == "resume":
+        await flows.fail("f", "0", "archived", "an error")
+    await lane.call(
+        "ZADD", F.out, 5, "other"
+    )  # else, of a flow of which nothing is under way, there is no such key
+    await lane.call("ZADD", "asynq:flows", int(clock.time()) + 1, "f")
+    before = await everything(nodes)
+
+    with half_moved(nodes, key):
+        if name == "add" and kept == "out":
+            assert await operate(flows)  # that key has no part in it
+            return
+        with pytest.raises(BrokerUnavailableError):
+            await operate(flows)
+
+    assert await everything(nodes) == before
+    assert await operate(flows)
+    assert await everything(nodes) != before
