@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from asynq_py.app.signature import previous
     from asynq_py.app.typed_task import CallOptions, TypedTask
     from asynq_py.client import Client
-    from asynq_py.client_middleware import ClientMiddleware, EnqueueCall
+    from asynq_py.client_middleware import ClientMiddleware, EnqueueCall, scheduled_at
     from asynq_py.connection import RedisConfig
     from asynq_py.errors import (
         AsynqError,
@@ -171,6 +171,7 @@ __all__ = [
     "gather",
     "injected",
     "previous",
+    "scheduled_at",
 ]
 
 # Where each name comes from: it is imported when it is first asked for, so that a program which needs little,
@@ -184,7 +185,7 @@ _MODULES: Final = {
     "app.signature": "previous",
     "app.typed_task": "CallOptions TypedTask",
     "client": "Client",
-    "client_middleware": "ClientMiddleware EnqueueCall",
+    "client_middleware": "ClientMiddleware EnqueueCall scheduled_at",
     "connection": "RedisConfig",
     "errors": (
         "AsynqError BrokerError BrokerUnavailableError DuplicateTaskError EnqueueError "

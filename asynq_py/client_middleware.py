@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import Final, TypeAlias
 
+from asynq_py.clock import instant
 from asynq_py.errors import EnqueueError, InvalidOptionError
 from asynq_py.info import TaskInfo
 from asynq_py.task import Task
@@ -21,6 +25,24 @@ ClientMiddleware: TypeAlias = Callable[
 `tasks` is one task for `enqueue`, and some thousands at a time for `enqueue_many`. They have their options,
 those of the call included.
 """
+
+
+_AT: Final[ContextVar[datetime | None]] = ContextVar("asynq_py_scheduled_at", default=None)
+
+
+def scheduled_at() -> datetime | None:
+    """In middleware around a scheduler: the time of the entry that is being enqueued, UTC. Else None."""
+    return _AT.get()
+
+
+@contextmanager
+def scheduling(at: float) -> Iterator[None]:
+    """Say so for what runs in the block."""
+    token = _AT.set(instant(at))
+    try:
+        yield
+    finally:
+        _AT.reset(token)
 
 
 def check_client_middleware(layers: Iterable[ClientMiddleware]) -> list[ClientMiddleware]:

@@ -88,6 +88,8 @@ class EnqueueError(AsynqError):
 class DuplicateTaskError(EnqueueError):
     """Another task of the same type and payload, or key, holds the unique lock.
 
+    To middleware of a scheduler also: another scheduler has enqueued this time of the entry.
+
     Attributes: `held_by`: the ID of that task, if it is known and there; `task_type`, `on_conflict`: of the
     task that was refused, if it has a rule.
     """
@@ -103,7 +105,9 @@ class DuplicateTaskError(EnqueueError):
         on_conflict: str = "raise",
     ) -> None:
         super().__init__(
-            f"a unique task of this type and {by} is already in queue {queue!r}",
+            f"the task of this time is already in queue {queue!r}, by another scheduler"
+            if by == "time"
+            else f"a unique task of this type and {by} is already in queue {queue!r}",
             queue=queue,
             task_id=task_id,
         )

@@ -252,8 +252,11 @@ class App(Router):
     def scheduler(self, **options: Unpack[SchedulerOptions]) -> Scheduler:
         """Make a scheduler with all that `cron` decorates. Start one in every replica if you like.
 
+        What `on_enqueue` has added is around what it enqueues, outside of its own `middleware`.
+
         Raises: InvalidOptionError.
         """
+        options["middleware"] = [*self._outlet.middleware, *options.get("middleware", ())]
         scheduler = Scheduler(self._redis, **options)
         for entry in self._all_entries():
             scheduler.register(entry.spec, entry.task.task(), **entry.options)

@@ -78,6 +78,18 @@ class Ticks:
         )
         return Taken(answer), int(last)
 
+    async def take_turn(self, queue: str, entry: str, at: int, *, seconds: float) -> tuple[bool, int | None]:
+        """Ask to be the one who prepares the task of a time, for so long. Whose time it is, storing settles.
+
+        Returns whether it is our turn, and the last time of the entry, if that is remembered.
+        """
+        k = QueueKeys(queue)
+        taken, last = await self._lane.call_all(
+            Command(("SET", k.cron_turn(entry, at), 1, "NX", "PX", int(seconds * 1000))),
+            Command(("HGET", k.cron(entry), "at")),
+        )
+        return taken is not None, None if last is None else int(last)
+
     async def last(self, queue: str, entry: str) -> int | None:
         """When an entry was due for the last time, unix seconds, if that is remembered."""
         at = await self._lane.call("HGET", QueueKeys(queue).cron(entry), "at")

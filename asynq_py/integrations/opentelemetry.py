@@ -22,6 +22,7 @@ from asynq_py import (
     TaskIDConflictError,
     TaskInfo,
     __version__,
+    scheduled_at,
 )
 from asynq_py.integrations.outcomes import expected_outcome
 from asynq_py.integrations.task_types import TaskTypes
@@ -142,7 +143,10 @@ class Telemetry:
     async def client_middleware(
         self, tasks: Sequence[Task], call_next: EnqueueCall
     ) -> Sequence[TaskInfo | EnqueueError]:
-        """Span the call, and put the context of that span into the headers of each task that has none."""
+        """Span the call, and put the context of that span into the headers of each task that has none.
+
+        What a scheduler enqueues begins a trace, and does not belong to where the scheduler was started.
+        """
         if not tasks:
             return await call_next(tasks)
         attributes = _operation("enqueue", "send")
@@ -153,7 +157,10 @@ class Telemetry:
         attributes |= self._of_tasks(tasks)
         began = time.perf_counter()
         with self._tracer.start_as_current_span(
-            self._name("enqueue", attributes), kind=SpanKind.PRODUCER, attributes=attributes
+            self._name("enqueue", attributes),
+            None if scheduled_at() is None else Context(),
+            kind=SpanKind.PRODUCER,
+            attributes=attributes,
         ) as span:
             answers = await call_next([self._injected(task, span) for task in tasks])
             if kind := _tell(span, answers):

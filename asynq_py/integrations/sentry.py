@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from asynq_py import (
@@ -15,6 +16,7 @@ from asynq_py import (
     InvalidOptionError,
     Task,
     TaskInfo,
+    scheduled_at,
 )
 from asynq_py.integrations.outcomes import expected_outcome
 
@@ -64,7 +66,7 @@ class Sentry:
             return await call_next(tasks)
         types, queues = {task.type for task in tasks}, {task.options.queue for task in tasks}
         name = tasks[0].type if len(types) == 1 else f"{len(tasks)} tasks"
-        with sentry_sdk.start_span(op="queue.publish", name=name, origin=ORIGIN) as span:
+        with _publishing(name) as span:
             span.set_data("messaging.system", "asynq")
             if len(queues) == 1:
                 span.set_data("messaging.destination.name", tasks[0].options.queue)
@@ -101,6 +103,21 @@ class Sentry:
                     _report(scope, task, failure, outcome)
         if failure is not None:
             raise failure
+
+
+@contextmanager
+def _publishing(name: str) -> Iterator[Any]:
+    """A span of who enqueues. A scheduler has none that lasts, so each of its times is a trace of its own."""
+    if scheduled_at() is None:
+        with sentry_sdk.start_span(op="queue.publish", name=name, origin=ORIGIN) as span:
+            yield span
+        return
+    with sentry_sdk.isolation_scope():
+        transaction = sentry_sdk.continue_trace(
+            {}, op="queue.publish", name=name, source="task", origin=ORIGIN
+        )
+        with sentry_sdk.start_transaction(transaction):
+            yield transaction
 
 
 def _headers() -> dict[str, str]:

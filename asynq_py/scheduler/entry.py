@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal, TypeAlias
@@ -48,28 +49,42 @@ class Firing:
 class Entry:
     """`identity`: the same in all schedulers that have it. `last`: times after it (unix seconds) are still to
     come; None: not known yet. `previous`: when it was due for the last time, as far as is known.
+    `tried`: the time that was last tried. `not_before`: until then somebody else has a turn.
     """
 
     identity: str
     spec: str
     schedule: Schedule
     task: Task
-    options: Options
     missed: Missed
     last: float | None = None
     previous: int | None = None
     id: str = field(default_factory=lambda: str(uuid4()))
     next: int | None = None
+    tried: int | None = None
+    not_before: float = 0.0
     firing: Firing | None = None
     is_busy: bool = False
+
+    @property
+    def options(self) -> Options:
+        return self.task.options
 
     def advance(self, to: float) -> None:
         """Times up to this one are done with."""
         self.last = to if self.last is None else max(self.last, to)
         self.next = self.schedule.next_after(self.last)
+        self.not_before = 0.0
+
+    @property
+    def due_at(self) -> float:
+        """When it is to be looked at; it may be over. Infinity: never."""
+        if self.last is None:
+            return -math.inf
+        return math.inf if self.next is None else max(self.next, self.not_before)
 
     def is_due(self, now: float) -> bool:
-        return self.last is None or (self.next is not None and self.next <= now)
+        return self.due_at <= now
 
     def due(self, now: float, *, within: float) -> list[int]:
         """The times to enqueue now, in order. `within`: those that are older, in seconds, are let go.
@@ -84,6 +99,10 @@ class Entry:
         if not times:
             self.advance(self.schedule.closest(self.last, now))
         return times
+
+    def is_past(self, at: int) -> bool:
+        """Is this time done with?"""
+        return self.last is not None and at <= self.last
 
     def keep(self) -> int:
         """Seconds for which its last time must be remembered: longer than until the next."""
@@ -110,7 +129,7 @@ class Entry:
         return times
 
     def _is_trying(self, at: int) -> bool:
-        return self.firing is not None and self.firing.at == at
+        return self.tried == at
 
 
 def build(spec: str, task: Task, given: EntryOptions, *, timezone: str, missed: Missed) -> Entry:
@@ -123,13 +142,13 @@ def build(spec: str, task: Task, given: EntryOptions, *, timezone: str, missed: 
     zone = given.get("timezone") or timezone
     load_zone("timezone", zone)
     name, own_missed = given.get("name"), given.get("missed")
-    options = task.options.override({key: value for key, value in given.items() if key not in _OWN})
+    options: TaskOptions = {key: value for key, value in given.items() if key not in _OWN}  # type: ignore[assignment]
+    task = task.with_options(**options)
     return Entry(
-        identity=identity(spec, zone, task, options) if name is None else check_name("name", name),
+        identity=identity(spec, zone, task, task.options) if name is None else check_name("name", name),
         spec=spec,
         schedule=parse(spec, zone),
         task=task,
-        options=options,
         missed=missed if own_missed is None else check_missed(own_missed),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Iterable
 from enum import StrEnum
 from functools import partial
 from types import TracebackType
@@ -16,6 +17,7 @@ from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.redis_clock import RedisClock
 from asynq_py.broker.registry import Registry
 from asynq_py.broker.ticks import Ticks
+from asynq_py.client_middleware import ClientMiddleware, check_client_middleware
 from asynq_py.clock import Clock, check_clock
 from asynq_py.component import running
 from asynq_py.connection import Connector, RedisSource
@@ -49,6 +51,7 @@ class SchedulerOptions(TypedDict, total=False):
     post_enqueue: AfterEnqueue | None
     heartbeat: Duration
     payload_limit: int
+    middleware: Iterable[ClientMiddleware]
     handle_signals: bool
     clock: Clock | None
 
@@ -66,6 +69,8 @@ class Scheduler:
     Both may be coroutine functions; what they raise is logged.
     `heartbeat`: seconds between two words to the tools that list schedulers.
     `payload_limit`: the largest payload accepted, bytes.
+    `middleware`: around each time that is enqueued, as around the calls of a client; the first is the
+    outermost. It runs in the scheduler whose turn it is. What it raises is logged, and the time tried again.
 
     Either `await serve()` in a process of its own, or `async with scheduler:` inside an application. A
     scheduler is used once.
@@ -84,6 +89,7 @@ class Scheduler:
         post_enqueue: AfterEnqueue | None = None,
         heartbeat: Duration = limits.SCHEDULER_HEARTBEAT,
         payload_limit: int = limits.PAYLOAD_LIMIT,
+        middleware: Iterable[ClientMiddleware] = (),
         handle_signals: bool = True,
         clock: Clock | None = None,
     ) -> None:
@@ -106,6 +112,8 @@ class Scheduler:
         self._ticker = Ticker(
             *(Ticks(self._lane, self._clock), registry, self._clock, self._outage),
             *(lambda: list(self._entries.values()), Hooks(pre_enqueue, post_enqueue)),
+            layers=check_client_middleware(middleware),
+            payload_limit=payload_limit,
             within=check_seconds("missed_within", missed_within),
             set_clock=partial(self._clock.set_once, self._lane),
         )
@@ -146,8 +154,7 @@ class Scheduler:
     @property
     def next_at(self) -> float:
         """When an entry is due next, Unix seconds; it may be over. Infinity if none ever is."""
-        moments = [-math.inf if entry.last is None else entry.next for entry in self._entries.values()]
-        return min((moment for moment in moments if moment is not None), default=math.inf)
+        return min((entry.due_at for entry in self._entries.values()), default=math.inf)
 
     async def serve(self) -> None:
         """Work until TERM or INT, or `shutdown()`. With `handle_signals=False` signals are left alone.

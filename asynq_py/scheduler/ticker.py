@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -13,19 +13,22 @@ import anyio
 
 from asynq_py.broker.registry import Registry
 from asynq_py.broker.ticks import Taken, Tick, Ticks
+from asynq_py.client_middleware import ClientMiddleware, fold, scheduling
 from asynq_py.clock import Clock
 from asynq_py.errors import (
     AsynqError,
     BrokerError,
     BrokerUnavailableError,
     DuplicateTaskError,
+    EnqueueError,
+    InvalidOptionError,
     TaskIDConflictError,
 )
 from asynq_py.info import TaskInfo, task_info
 from asynq_py.outage import Outage
 from asynq_py.scheduler.entry import Entry, Firing
 from asynq_py.submission import submission
-from asynq_py.task import Task
+from asynq_py.task import Task, check_size
 from asynq_py.task_ids import TaskIDs
 from asynq_py.tracebacks import writable
 from asynq_py.wire import limits
@@ -42,6 +45,7 @@ AfterEnqueue: TypeAlias = "Callable[[Task, TaskInfo | None, AsynqError | None], 
 LONGEST_PAUSE: Final = 1.0  # seconds; the clock may be set, or the machine sleep, at any time
 RETRY_PAUSE: Final = 0.5  # seconds between attempts while Redis is away
 PATIENCE: Final = 5.0  # seconds given to what is under way at the end
+TURN: Final = 5.0  # seconds in which whose turn it is may prepare a task, before others do
 
 _ERRORS = (Exception, SystemExit, KeyboardInterrupt)  # the latter two would end the whole process
 
@@ -71,8 +75,9 @@ class Hooks:
 
 
 class Ticker:
-    """`entries`: those of the moment. `within`: seconds after which a missed time is let go. `set_clock`: by
-    that of Redis, before an entry is due for the first time.
+    """`entries`: those of the moment. `layers`: the user's middleware. `payload_limit`: of what it makes.
+    `within`: seconds after which a missed time is let go. `set_clock`: by that of Redis, before an entry is
+    due for the first time.
     """
 
     def __init__(
@@ -84,6 +89,8 @@ class Ticker:
         entries: Callable[[], Iterable[Entry]],
         hooks: Hooks,
         *,
+        layers: Sequence[ClientMiddleware],
+        payload_limit: int,
         within: float,
         set_clock: Callable[[], Awaitable[object]],
     ) -> None:
@@ -93,6 +100,8 @@ class Ticker:
         self._outage = outage
         self._entries = entries
         self._hooks = hooks
+        self._layers = layers
+        self._payload_limit = payload_limit
         self._within = within
         self._set_clock = set_clock
         self._begun_at = clock.monotonic()
@@ -140,8 +149,8 @@ class Ticker:
         for entry in self._entries():
             if not entry.is_busy and entry.is_due(now):
                 pause = min(pause, RETRY_PAUSE)
-            elif not entry.is_busy and entry.next is not None:
-                pause = min(pause, entry.next - now)
+            elif not entry.is_busy:
+                pause = min(pause, entry.due_at - now)
         return pause
 
     async def _follow(self, entry: Entry) -> None:
@@ -151,7 +160,8 @@ class Ticker:
                 await self._set_clock()
                 await self._resume(entry)
             for at in entry.due(self._clock.time(), within=self._within):
-                await self._fire(entry, at)
+                if not await self._fire(entry, at):
+                    break
         except BrokerUnavailableError as error:
             self._outage.noticed(error)
         except BrokerError as error:
@@ -169,9 +179,100 @@ class Ticker:
         begun_at = self._clock.time() - (self._clock.monotonic() - self._begun_at)
         entry.advance(begun_at if last is None else last)
 
-    async def _fire(self, entry: Entry, at: int) -> None:
-        firing = await self._firing(entry, at)
-        tick = Tick(entry.identity, at, entry.schedule.spacing, firing.token, entry.keep())
+    async def _fire(self, entry: Entry, at: int) -> bool:
+        """Enqueue the task of a time. Returns False if that must wait, and so must later times."""
+        entry.tried = at
+        before = entry.firing
+        if before is not None and before.at == at:
+            await self._store(entry, before)  # repeated as it was, so that Redis knows it again
+            return True
+        if before is not None:
+            logger.warning(
+                "entry %s (%s): Redis was away until the next time was due", entry.spec, entry.task.type
+            )
+            await self._hooks.call_after(entry.task, None, before.error)
+            entry.firing = None
+        if self._layers:
+            return await self._is_our_turn(entry, at) and await self._fire_through_layers(entry, at)
+        await self._hooks.call_before(entry.task)
+        await self._store(entry, self._firing(entry, at, entry.task))
+        return True
+
+    async def _is_our_turn(self, entry: Entry, at: int) -> bool:
+        """Middleware should run once for a time, too: so somebody goes first, for a while.
+
+        That is a courtesy. Who enqueues is settled where the task is stored.
+        """
+        is_ours, last = await self._ticks.take_turn(entry.options.queue, entry.identity, at, seconds=TURN)
+        if last is not None and at < last + max(entry.schedule.spacing, 1):
+            entry.previous = last
+            entry.advance(last)
+            return False
+        if not is_ours:
+            entry.not_before = self._clock.time() + RETRY_PAUSE
+        return is_ours
+
+    async def _fire_through_layers(self, entry: Entry, at: int) -> bool:
+        failure: BrokerUnavailableError | BrokerError | None = None
+
+        async def store(tasks: Sequence[Task]) -> list[TaskInfo | EnqueueError]:
+            nonlocal failure
+            if len(tasks) != 1:
+                raise InvalidOptionError("middleware", f"{len(tasks)} tasks", "one for a time of an entry")
+            try:
+                self._check(entry, tasks[0])
+                firing = self._firing(entry, at, tasks[0])
+                return [await self._store(entry, firing)]
+            except (BrokerUnavailableError, BrokerError) as error:
+                failure = error
+                return [_because(error, entry)]
+            except InvalidOptionError as error:
+                return [_because(error, entry)]
+
+        await self._hooks.call_before(entry.task)
+        try:
+            with scheduling(at):
+                (answer,) = await fold(self._layers, store)([entry.task])
+        except _ERRORS:
+            logger.exception("a middleware of the scheduler failed with %s (%s)", entry.spec, entry.task.type)
+            if failure is None and not entry.is_past(at):
+                entry.not_before = self._clock.time() + TURN
+                return False
+        else:
+            if failure is None and not entry.is_past(at):  # nothing was sent: it was kept back, or is unfit
+                entry.advance(at)
+                is_info = isinstance(answer, TaskInfo)
+                await self._hooks.call_after(
+                    entry.task, answer if is_info else None, None if is_info else answer
+                )
+        if failure is not None:
+            raise failure
+        return True
+
+    def _check(self, entry: Entry, task: Task) -> None:
+        """What a middleware may have made of a task. Raises: InvalidOptionError."""
+        queue = entry.options.queue
+        if task.options.queue != queue:
+            raise InvalidOptionError(
+                "queue", task.options.queue, f"{queue!r}, where the times of its entry are"
+            )
+        check_size(task, self._payload_limit, whose="Scheduler's payload_limit")
+
+    def _firing(self, entry: Entry, at: int, task: Task) -> Firing:
+        options = task.options
+        item = submission(
+            task,
+            options,
+            keys=QueueKeys(options.queue),
+            task_id=options.task_id or self._ids.next(),
+            now=self._clock.time(),
+        )
+        entry.firing = Firing(at, item)
+        return entry.firing
+
+    async def _store(self, entry: Entry, firing: Firing) -> TaskInfo | EnqueueError:
+        """Returns what became of it."""
+        tick = Tick(entry.identity, firing.at, entry.schedule.spacing, firing.token, entry.keep())
         item = firing.submission
         try:
             taken, last = await self._ticks.enqueue_tick(
@@ -189,40 +290,19 @@ class Ticker:
         entry.firing = None
         entry.previous = last
         entry.advance(last)
-        if taken is not Taken.BY_ANOTHER:
-            await self._tell(entry, firing, taken)
+        return await self._tell(entry, firing, taken)
 
-    async def _firing(self, entry: Entry, at: int) -> Firing:
-        """Repeat what had no answer with the same task, so that Redis knows it again."""
-        before = entry.firing
-        if before is not None and before.at == at:
-            return before
-        if before is not None:
-            logger.warning(
-                "entry %s (%s): Redis was away until the next time was due", entry.spec, entry.task.type
-            )
-            await self._hooks.call_after(entry.task, None, before.error)
-        await self._hooks.call_before(entry.task)
-        options = entry.options
-        item = submission(
-            entry.task,
-            options,
-            keys=QueueKeys(options.queue),
-            task_id=options.task_id or self._ids.next(),
-            now=self._clock.time(),
-        )
-        entry.firing = Firing(at, item)
-        return entry.firing
-
-    async def _tell(self, entry: Entry, firing: Firing, taken: Taken) -> None:
+    async def _tell(self, entry: Entry, firing: Firing, taken: Taken) -> TaskInfo | EnqueueError:
         """Tell user and history what became of a time that was ours."""
         item = firing.submission
         where = {"queue": item.options.queue, "task_id": item.entry.id}
+        if taken is Taken.BY_ANOTHER:
+            return DuplicateTaskError(**where, by="time")
         if taken is not Taken.STORED:
             error = TaskIDConflictError(**where) if taken is Taken.ID_IN_USE else DuplicateTaskError(**where)
             logger.warning("entry %s (%s): %s", entry.spec, entry.task.type, error)
             await self._hooks.call_after(entry.task, None, error)
-            return
+            return error
         next_at = None if item.state is TaskState.AGGREGATING else item.process_at
         info = task_info(decode_task(item.entry.message, **where), state=item.state, next_process_at=next_at)
         await self._hooks.call_after(entry.task, info, None)
@@ -235,3 +315,10 @@ class Ticker:
             )
         except (BrokerUnavailableError, BrokerError) as error:
             logger.warning("entry %s (%s): not in its history: %s", entry.spec, entry.task.type, error)
+        return info
+
+
+def _because(cause: Exception, entry: Entry) -> EnqueueError:
+    error = EnqueueError(str(cause), queue=entry.options.queue, task_id=entry.options.task_id or "")
+    error.__cause__ = cause
+    return error

@@ -15,7 +15,7 @@ from asynq_py.testing.virtual_clock import Span
 
 
 class Bookkeeper:
-    """`write_down` is a middleware of clients."""
+    """`write_down` is a middleware of clients and schedulers."""
 
     def __init__(self, clock: Clock) -> None:
         self._book = Book()
@@ -70,8 +70,5 @@ class Bookkeeper:
         answers = await call_next(tasks)
         for answer in answers:
             if isinstance(answer, TaskInfo):
-                self._write(answer)
+                self._book.add(Enqueued.of(answer, instant(self._time.time())))
         return answers
-
-    def _write(self, info: TaskInfo) -> None:
-        self._book.add(Enqueued.of(info, instant(self._time.time())))

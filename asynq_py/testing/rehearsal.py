@@ -28,7 +28,6 @@ from asynq_py.lifespan import set_app_state
 from asynq_py.scheduler.scheduler import Scheduler
 from asynq_py.server.config import ServerOptions
 from asynq_py.server.server import Server
-from asynq_py.task import Task
 from asynq_py.testing.book import Enqueued, Which, dumped_result, types_of
 from asynq_py.testing.bookkeeper import Bookkeeper
 from asynq_py.testing.database import database
@@ -203,7 +202,6 @@ class Rehearsal(Bookkeeper):
                 self._config,
                 self.clock,
                 middleware=self.middleware,
-                enqueued=self._write_entry_down,
                 companions=companions,
             )
             stack.push_async_callback(stage.aclose)
@@ -340,10 +338,6 @@ class Rehearsal(Bookkeeper):
     def _put(self, task: Which, trouble: Trouble) -> None:
         for task_type in types_of(task):
             self._troubles.setdefault(task_type, deque()).append(trouble)
-
-    async def _write_entry_down(self, task: Task, info: TaskInfo | None, error: AsynqError | None) -> None:
-        if info is not None:
-            self._write(info)
 
 
 async def _answer(result: bytes, active: ActiveTask) -> None:

@@ -18,7 +18,6 @@ from asynq_py.errors import AsynqError, InvalidOptionError
 from asynq_py.handler import AsyncHandler
 from asynq_py.inspector import Inspector
 from asynq_py.scheduler.scheduler import Scheduler
-from asynq_py.scheduler.ticker import AfterEnqueue
 from asynq_py.server.aggregator import Aggregator
 from asynq_py.server.attempt import Attempt
 from asynq_py.server.companion import Companion
@@ -56,7 +55,6 @@ class Stage:
         clock: VirtualClock,
         *,
         middleware: Sequence[ClientMiddleware],
-        enqueued: AfterEnqueue,
         companions: Sequence[Companion],
     ) -> None:
         self.redis = redis
@@ -66,7 +64,7 @@ class Stage:
         self._lane: Sender = open_lane(self._connector, role="test")
         self.client = Client(redis, middleware=middleware, clock=clock)
         self.inspector = Inspector(redis, clock=clock)
-        self.scheduler = Scheduler(redis, post_enqueue=enqueued, clock=clock)
+        self.scheduler = Scheduler(redis, middleware=middleware, clock=clock)
         self.parts: Parts = assemble(
             self._connector, handler, config, status=lambda: "active", end=lambda: None
         )

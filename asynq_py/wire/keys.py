@@ -66,6 +66,10 @@ class QueueKeys:
         """The last time at which an entry of a scheduler was due; Go does not know this key."""
         return f"{self.prefix}cron:{entry}"
 
+    def cron_turn(self, entry: str, at: int) -> str:
+        """Set while one of the schedulers prepares the task of this time; Go does not know it."""
+        return f"{self.prefix}cron-turn:{at}:{entry}"
+
     def processed_on(self, now: float) -> str:
         """The counter of the UTC day that `now` (Unix seconds) falls into."""
         return f"{self.processed}:{_utc_date(now)}"

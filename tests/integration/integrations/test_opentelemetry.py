@@ -491,3 +491,23 @@ async def test_a_lost_lease_is_an_error(exported: Exported) -> None:
         "lost",
         "lease_lost",
     )
+
+
+async def test_each_time_of_a_scheduler_begins_a_trace_that_leads_to_the_tries(exported: Exported) -> None:
+    app = App("embedded://")
+    exported.telemetry(names="type").instrument(app)
+
+    @app.cron("@hourly")
+    async def tidy() -> None: ...
+
+    with exported.tracers.get_tracer("web").start_as_current_span("start up"):
+        async with app.test() as rehearsal:
+            await rehearsal.advance("2h")
+
+    enqueued, tried = exported.spans("enqueue tidy"), exported.spans("process tidy")
+    assert [span.parent for span in enqueued] == [None, None]
+    assert [span.parent and (span.parent.trace_id, span.parent.span_id) for span in tried] == [
+        (_context(span).trace_id, _context(span).span_id) for span in enqueued
+    ]
+    assert len({_context(span).trace_id for span in exported.spans()}) == 3
+    assert [span.kind for span in enqueued] == [SpanKind.PRODUCER] * 2

@@ -38,6 +38,7 @@ class Sent(Transport):
         super().__init__()
         self.events: list[dict[str, Any]] = []
         self.transactions: list[dict[str, Any]] = []
+        self.check_ins: list[dict[str, Any]] = []
 
     def capture_envelope(self, envelope: Envelope) -> None:
         for item in envelope.items:
@@ -46,6 +47,8 @@ class Sent(Transport):
                 self.events.append(found)
             elif item.type == "transaction":
                 self.transactions.append(found)
+            elif item.type == "check_in":
+                self.check_ins.append(found)
 
 
 def _init(sent: Sent) -> None:
@@ -291,3 +294,63 @@ def test_without_the_library_an_error_says_what_to_install() -> None:
     program = "import sys; sys.modules['sentry_sdk'] = None; import asynq_py.integrations.sentry"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert 'pip install "asynq-py[sentry]"' in ended.stderr
+
+
+async def test_each_time_of_a_scheduler_begins_a_trace_that_leads_to_the_tries(sent: Sent) -> None:
+    app = App("embedded://")
+    Sentry().instrument(app)
+
+    @app.cron("@hourly")
+    async def tidy() -> None: ...
+
+    with sentry_sdk.start_transaction(op="function", name="start up"):
+        async with app.test() as rehearsal:
+            await rehearsal.advance("2h")
+
+    traces = [(item["transaction"], item["contexts"]["trace"]) for item in sent.transactions]
+    published = [trace for name, trace in traces if trace["op"] == "queue.publish"]
+    tried = [trace for name, trace in traces if trace["op"] == "queue.process"]
+    assert [(trace["trace_id"], trace["parent_span_id"]) for trace in tried] == [
+        (trace["trace_id"], trace["span_id"]) for trace in published
+    ]
+    assert len({trace["trace_id"] for _, trace in traces}) == 3
+
+
+async def test_errors_that_sentry_is_told_to_ignore_are_no_events(redis_url: str, sent: Sent) -> None:
+    mux = ServeMux()
+    mux.use(Sentry().middleware)
+
+    @mux.handler("t")
+    async def fail(task: ActiveTask) -> None:
+        raise ConnectionError("ignored")
+
+    sentry_sdk.get_client().options["ignore_errors"] = [ConnectionError]
+    async with Client(redis_url) as client:
+        await _until_archived(redis_url, mux, client, Task("t", max_retry=0))
+    assert sent.events == []
+    assert [transaction["transaction"] for transaction in sent.transactions] == ["t"]
+
+
+async def test_a_monitor_of_sentry_checks_in_with_each_run(sent: Sent) -> None:
+    app = App("embedded://")
+    Sentry().instrument(app)
+    failures = iter([LookupError])
+
+    @app.cron("@hourly", max_retry=1)
+    @sentry_sdk.monitor("tidy", {"schedule": {"type": "crontab", "value": "0 * * * *"}})
+    async def tidy() -> None:
+        for failure in failures:
+            raise failure
+
+    @app.cron("@hourly")
+    @sentry_sdk.monitor("plain")
+    def plain() -> None: ...
+
+    async with app.test() as rehearsal:
+        await rehearsal.advance("90m")
+
+    told = {
+        name: [item["status"] for item in sent.check_ins if item["monitor_slug"] == name]
+        for name in ("tidy", "plain")
+    }
+    assert told == {"tidy": ["in_progress", "error", "in_progress", "ok"], "plain": ["in_progress", "ok"]}

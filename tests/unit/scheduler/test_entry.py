@@ -16,7 +16,7 @@ HOUR = 3600
 
 
 def entry(spec: str, missed: Missed = "once", *, last: float = NOON) -> Entry:
-    made = Entry("e", spec, parse(spec), Task("t"), DEFAULTS, missed)
+    made = Entry("e", spec, parse(spec), Task("t"), missed)
     made.advance(last)
     return made
 
