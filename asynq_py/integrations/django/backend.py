@@ -23,6 +23,7 @@ from asynq_py import (
     TaskState,
 )
 from asynq_py import Task as CoreTask
+from asynq_py.integrations.django.bands import band_of, places, queue_of
 from asynq_py.integrations.django.framework import (
     BaseTaskBackend,
     InvalidTask,
@@ -39,6 +40,7 @@ from asynq_py.integrations.django.record import Record, moment
 PREFIX: Final = "django:"  # of the types of its tasks; behind it stands where the function is
 BACKEND: Final = "django-backend"  # headers
 ENQUEUED_AT: Final = "django-enqueued-at"
+PRIORITY: Final = "django-priority"
 RETENTION: Final = 24 * 3600.0  # seconds for which results are kept
 
 _STATUSES: Final = {
@@ -60,20 +62,22 @@ class AsynqTask(Task):  # type: ignore[misc]  # Django brings no types
 
 class AsynqBackend(BaseTaskBackend):  # type: ignore[misc]  # Django brings no types
     """OPTIONS: `redis`, a URL; `max_retry` (0: Django's tasks are not tried again unless you say so),
-    `timeout`, `retention` (a day); `enqueue_on_commit` (False), or the alias of a database.
+    `timeout`, `retention` (a day); `enqueue_on_commit` (False), or the alias of a database;
+    `priorities` (True): tasks that have one go to a queue beside their own.
     """
 
     task_class = AsynqTask
     supports_defer = True
     supports_async_task = True
     supports_get_result = True
-    supports_priority = False
+    supports_priority = True
 
     def __init__(self, alias: str, params: Mapping[str, Any]) -> None:
         super().__init__(alias, params)
         options = dict(self.options)
         self.redis: str | None = options.pop("redis", None)
         self._on_commit: bool | str = options.pop("enqueue_on_commit", False)
+        self.supports_priority = bool(options.pop("priorities", True))
         self._defaults: TaskOptions = {"max_retry": 0, "retention": RETENTION, **options}  # type: ignore[typeddict-item]
         CoreTask("checked here", **self._defaults)  # a mistake is told when the backend is made
         self._portal = portal_to(self.redis)
@@ -125,15 +129,20 @@ class AsynqBackend(BaseTaskBackend):  # type: ignore[misc]  # Django brings no t
 
         Raises: InvalidTask. TypeError: JSON cannot hold the arguments.
         """
-        return self._task(self._result_of(task, args, kwargs), {BACKEND: self.alias})
+        headers = {BACKEND: self.alias}
+        if task.priority:
+            headers[PRIORITY] = str(task.priority)
+        return self._task(self._result_of(task, args, kwargs), headers)
 
     def _message(self, result: Any) -> CoreTask:
         headers = {BACKEND: self.alias, ENQUEUED_AT: result.enqueued_at.isoformat()}
+        if result.task.priority:
+            headers[PRIORITY] = str(result.task.priority)
         return self._task(result, headers).with_options(task_id=result.id)
 
     def _task(self, result: Any, headers: Mapping[str, str]) -> CoreTask:
         task = result.task
-        options: TaskOptions = {**self._defaults, "queue": task.queue_name}
+        options: TaskOptions = {**self._defaults, "queue": band_of(task.queue_name, task.priority)}
         for name in ("max_retry", "timeout", "retention", "unique"):
             if (value := getattr(task, name, None)) is not None:
                 options[name] = value
@@ -147,6 +156,15 @@ class AsynqBackend(BaseTaskBackend):  # type: ignore[misc]  # Django brings no t
             **options,
         )
 
+    def known(self, task_type: str, queue: str, headers: Mapping[str, str]) -> Any:
+        """Find the task of what came through Redis.
+
+        Raises: ImportError: there is none. InvalidTask. ValueError: a priority that is no number.
+        """
+        priority = int(headers.get(PRIORITY, "0"))
+        name = queue_of(queue) if priority or (self.queues and queue not in self.queues) else queue
+        return function_of(task_type).using(queue_name=name, backend=self.alias, priority=priority)
+
     # -- looking at them --------------------------------------------------------------------------------
 
     def get_result(self, result_id: str) -> Any:
@@ -157,7 +175,7 @@ class AsynqBackend(BaseTaskBackend):  # type: ignore[misc]  # Django brings no t
 
     async def _look(self, result_id: str, client: Client, inspector: Inspector) -> TaskInfo:
         """An ID does not tell the queue, so they are looked through."""
-        for queue in sorted(self.queues) or await inspector.queues():
+        for queue in places(sorted(self.queues)) or await inspector.queues():
             try:
                 return await inspector.task_info(queue, result_id)
             except (TaskNotFoundError, QueueNotFoundError):
@@ -169,7 +187,7 @@ class AsynqBackend(BaseTaskBackend):  # type: ignore[misc]  # Django brings no t
         if not info.type.startswith(PREFIX) or info.headers.get(BACKEND) != self.alias:
             raise TaskResultDoesNotExist(info.id)
         try:
-            task = function_of(info.type).using(queue_name=info.queue, backend=self.alias)
+            task = self.known(info.type, info.queue, info.headers)
             payload = json.loads(info.payload)
             args, kwargs = payload["args"], payload["kwargs"]
         except (InvalidTask, ImportError, LookupError, ValueError) as error:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # Django brings no types, and its version decides which of th
     TaskResult: Any
     TaskResultDoesNotExist: Any
     TaskResultStatus: Any
+    normalize_json: Any
     task_backends: Any
     task_enqueued: Any
     task_finished: Any
@@ -24,6 +25,7 @@ else:
         from django.tasks.base import Task, TaskError
         from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
         from django.tasks.signals import task_enqueued, task_finished, task_started
+        from django.utils.json import normalize_json
     except ModuleNotFoundError:
         try:
             from django_tasks import TaskContext, TaskResult, TaskResultStatus, task_backends
@@ -32,6 +34,7 @@ else:
             from django_tasks.exceptions import InvalidTaskError as InvalidTask
             from django_tasks.exceptions import TaskResultDoesNotExist
             from django_tasks.signals import task_enqueued, task_finished, task_started
+            from django_tasks.utils import normalize_json
         except ModuleNotFoundError as error:
             raise ImportError(
                 'asynq_py.integrations.django needs Django 6, or django-tasks: pip install "asynq-py[django]"'
@@ -46,6 +49,7 @@ __all__ = [
     "TaskResult",
     "TaskResultDoesNotExist",
     "TaskResultStatus",
+    "normalize_json",
     "task_backends",
     "task_enqueued",
     "task_finished",

@@ -27,12 +27,14 @@ from asynq_py import (
     SkipRetry,
 )
 from asynq_py.integrations.django.backend import BACKEND, ENQUEUED_AT, PREFIX, AsynqBackend, function_of
+from asynq_py.integrations.django.bands import with_bands
 from asynq_py.integrations.django.framework import (
     InvalidTask,
     TaskContext,
     TaskError,
     TaskResult,
     TaskResultStatus,
+    normalize_json,
     task_backends,
     task_finished,
     task_started,
@@ -64,12 +66,12 @@ class Runner:
         await _keep(active, record)
         await task_started.asend(self._sender, task_result=result)
         try:
-            value = await self._call(active, result)
+            value = normalize_json(await self._call(active, result))
             # what JSON cannot hold is the task's failure, before anybody is told of a success
             ended = record.succeeded(value, timezone.now())
             ended.write()
             await _keep(active, ended, is_wanted=True)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             await self._fail(active, result, record, error)
             raise
         _set(result, status=TaskResultStatus.SUCCESSFUL, finished_at=timezone.now(), _return_value=value)
@@ -84,12 +86,12 @@ class Runner:
 
     def _result(self, active: ActiveTask, earlier: Record) -> Any:
         try:
-            task = function_of(active.type)
+            function_of(active.type)
         except ImportError as error:
             # a worker of a newer version may have it
             raise RetryLater(PARKED, f"parked: {error}") from error
         try:
-            task = task.using(queue_name=active.queue, backend=self._backend.alias)
+            task = self._backend.known(active.type, active.queue, active.headers)
             payload = active.json()
             args, kwargs = payload["args"], payload["kwargs"]
         except (InvalidTask, LookupError, TypeError, ValueError) as error:
@@ -130,7 +132,7 @@ class Runner:
 
         return await active.run_in_thread(in_thread)
 
-    async def _fail(self, active: ActiveTask, result: Any, record: Record, error: Exception) -> None:
+    async def _fail(self, active: ActiveTask, result: Any, record: Record, error: BaseException) -> None:
         kind = type(error)
         path, text = f"{kind.__module__}.{kind.__qualname__}", "".join(format_exception(error))
         is_final = expected_outcome(active, error) == "archived"
@@ -175,12 +177,18 @@ def mux_for(alias: str = "default") -> ServeMux:
 
 
 def server_for(alias: str = "default", **config: Unpack[ServerOptions]) -> Server:
-    """A server for a backend, by default for the queues that TASKS names. Raises: InvalidOptionError."""
+    """A server for a backend, by default for the queues that TASKS names.
+
+    Beside each queue it serves those for tasks with a priority. Raises: InvalidOptionError.
+    """
     mux = mux_for(alias)
     backend = task_backends[alias]
     if "queues" not in config:
-        config["queues"] = dict.fromkeys(sorted(backend.queues) or ["default"], 1)
-    return Server(backend.redis, mux, **config)
+        config["queues"] = sorted(backend.queues) or ["default"]
+    server = Server(backend.redis, mux, **config)
+    if backend.supports_priority:
+        server = server.replace(queues=with_bands(server.config.queues))
+    return server
 
 
 def server() -> Server:

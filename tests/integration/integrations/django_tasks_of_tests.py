@@ -45,6 +45,22 @@ def unwritable() -> object:
     return object()
 
 
+@task(takes_context=True)
+def show(context: Any) -> list[Any]:
+    task = context.task_result.task
+    return [task.queue_name, task.priority]
+
+
+@task
+def pair() -> tuple[int, bytes]:
+    return 1, b"two"
+
+
+@task
+def leave() -> None:
+    raise SystemExit(3)
+
+
 @task(timeout=1)
 async def endless() -> None:
     await asyncio.Event().wait()

@@ -251,11 +251,60 @@ async def test_results_that_are_not_there_are_told_so(client: Client) -> None:
 
 async def test_what_the_backend_does_not_support_is_refused() -> None:
     with pytest.raises(InvalidTask):
-        jobs.add.using(priority=3)
-    with pytest.raises(InvalidTask):
         jobs.add.using(queue_name="unheard-of")
     with pytest.raises(TypeError):
         await jobs.add.aenqueue(object())  # type: ignore[arg-type]  # that is the point
+
+
+async def test_a_priority_is_a_queue_beside_its_own_and_comes_back_with_the_result() -> None:
+    results = {priority: await jobs.show.using(priority=priority).aenqueue() for priority in (-1, 0, 100)}
+    urgent = await jobs.show.aget_result(results[100].id)
+    assert (urgent.task.queue_name, urgent.task.priority, urgent.status) == ("default", 100, "READY")
+
+    async with server_for(concurrency=1, strict_priority=True, poll_interval=0.05):
+        for result in results.values():
+            await _finished(result)
+
+    assert {priority: result.return_value for priority, result in results.items()} == {
+        priority: ["default", priority] for priority in results
+    }
+    moments = [results[priority].started_at for priority in (100, 0, -1)]
+    assert moments == sorted(moments)
+
+
+async def test_a_worker_of_some_queues_serves_their_priorities(inspector: Inspector) -> None:
+    assert server_for(queues={"other": 2}).config.queues == {"other:high": 12, "other": 6, "other:low": 2}
+    assert server_for(queues=["other:high"]).config.queues == {"other:high": 3}
+    await jobs.greet.using(priority=1).aenqueue("ada")
+    assert await inspector.queues() == ["other:high"]
+
+
+async def test_priorities_may_be_turned_off(redis_url: str) -> None:
+    with override_settings(TASKS=_tasks(redis_url, priorities=False)):
+        assert set(server_for().config.queues) == {"default", "other"}
+        with pytest.raises(InvalidTask):
+            jobs.add.using(priority=3)
+
+
+async def test_a_value_is_what_json_makes_of_it_for_signals_as_well(told: list[tuple[str, str]]) -> None:
+    values: list[Any] = []
+
+    def receive(task_result: Any, **_: Any) -> None:
+        values.append(task_result.return_value)
+
+    task_finished.connect(receive)
+    try:
+        async with working():
+            await _finished(await jobs.pair.aenqueue())
+    finally:
+        task_finished.disconnect(receive)
+    assert values == [[1, "two"]]
+
+
+async def test_a_task_that_wants_to_end_the_process_has_failed() -> None:
+    async with working():
+        result = await _finished(await jobs.leave.aenqueue())
+    assert (result.status, result.errors[0].exception_class) == ("FAILED", SystemExit)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from asynq_py import InvalidOptionError, ServerOptions
+from asynq_py.integrations.django.bands import queue_of
 from asynq_py.integrations.django.worker import server_for
 
 
@@ -40,6 +41,12 @@ class Command(BaseCommand):  # type: ignore[misc]  # Django brings no types
             server = server_for(options["backend"], **config)
         except InvalidOptionError as error:
             raise CommandError(str(error)) from error
+        served = ", ".join(sorted({queue_of(name) for name in server.config.queues}))
+        self.stdout.write(
+            f"Working on {served} of {options['backend']!r}, {server.config.concurrency} tasks at once; "
+            "Ctrl-C or TERM ends it."
+        )
+        self.stdout.flush()
         asyncio.run(server.serve())
 
 
