@@ -85,6 +85,10 @@ class ServerOptions(TypedDict, total=False):
     """Makes an async context manager, entered before the first task and left after the last; what it yields
     is `current_app_state()` in handlers."""
     handle_signals: bool
+    report_leaks: bool
+    """Log which asyncio tasks a handler leaves behind; for development, as it costs time. Default False."""
+    require_noeviction: bool
+    """Fail at the start where Redis may throw keys away, or does not tell. Default False."""
     """Let `serve()` obey TERM, INT and TSTP. Default True."""
     clock: Clock
     """Where the time comes from."""
@@ -124,6 +128,8 @@ class ServerConfig:
     group_max_size: int | None = None
     lifespan: Lifespan | None = None
     handle_signals: bool = True
+    report_leaks: bool = False
+    require_noeviction: bool = False
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
@@ -225,5 +231,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "group_max_size": _group_size,
     "lifespan": check_lifespan,
     "handle_signals": _flag,
+    "report_leaks": _flag,
+    "require_noeviction": _flag,
     "clock": lambda _, value: check_clock(value),
 }

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import nullcontext
 from enum import StrEnum
 from types import TracebackType
 from typing import Self, Unpack
 
 import anyio
 
+from asynq_py.broker.eviction import HARMLESS, eviction_policies
+from asynq_py.broker.faults import is_withheld
 from asynq_py.component import running
 from asynq_py.connection import Connector, RedisSource
-from asynq_py.errors import BrokerUnavailableError, ServerStateError
+from asynq_py.errors import BrokerError, BrokerUnavailableError, ServerStateError
 from asynq_py.handler import AsyncHandler, Handler, as_async
 from asynq_py.server.companion import Companion, MakeCompanion
 from asynq_py.server.config import ServerConfig, ServerOptions
 from asynq_py.server.last_resort import see_that_the_process_ends
+from asynq_py.server.leaks import noticing_tasks, reporting_leaks
 from asynq_py.server.life import Life
+from asynq_py.server.outage import Backoff, Outage
 from asynq_py.server.parts import Parts, assemble
 from asynq_py.signals import signals
 from asynq_py.tracebacks import writable
@@ -107,7 +112,7 @@ class Server:
         `asyncio.run` would wait for it for ever, the process is ended by force when nothing else is left.
 
         Raises: ServerStateError: started before, or its lifespan failed, or a handler is stuck and `on_stuck`
-        is "exit". BrokerError: Redis denies access.
+        is "exit". BrokerError: Redis denies access, or may throw keys away (`require_noeviction`).
         """
         parts = self._activate()
         failure: Exception | None = None
@@ -213,6 +218,8 @@ class Server:
         self._state = ServerState.ACTIVE
         return self._parts
 
+        if self._config.report_leaks:
+            handler = reporting_leaks(handler)
     def _begin_end(self) -> None:
         if self._state in (ServerState.ACTIVE, ServerState.STOPPED) and self._parts is not None:
             self._state = ServerState.CLOSED
@@ -246,7 +253,8 @@ class Server:
         try:
             async with self._life.lived() as may_work:
                 if may_work:
-                    await self._work(parts)
+                    with noticing_tasks() if self._config.report_leaks else nullcontext():
+                        await self._work(parts)
             if parts.slots.failure is not None:
                 raise parts.slots.failure
         except Exception as error:
@@ -269,6 +277,8 @@ class Server:
             self._connector,
             self._config.concurrency,
         )
+        if self._config.require_noeviction:
+            await self._check_eviction(parts.outage)
         # Senders end before receivers, because they stand inside: leases live until all is written.
         async with running(*parts.outer), running(parts.syncer), running(*parts.inner, *self._companions):
             await parts.processor.run()
@@ -280,3 +290,29 @@ class Server:
             await parts.clock.set(parts.lanes[-1])
         except BrokerUnavailableError as error:
             parts.outage.noticed(error)
+
+    async def _check_eviction(self, outage: Outage) -> None:
+        """Wait for Redis, if need be, until it is known that it throws nothing away. Or until we end."""
+        backoff = Backoff()
+        while self._state is not ServerState.CLOSED:
+            try:
+                policies = await eviction_policies(self._connector)
+            except BrokerUnavailableError as error:
+                outage.noticed(error)
+                await anyio.sleep(backoff.next())
+                continue
+            except BrokerError as error:
+                if not is_withheld(error):
+                    raise
+                raise BrokerError(f"require_noeviction needs the right +info: {error}") from error
+            outage.over()
+            for address, policy in policies.items():
+                if policy != HARMLESS:
+                    told = (
+                        f"has maxmemory-policy {policy}" if policy else "does not tell its maxmemory-policy"
+                    )
+                    raise BrokerError(
+                        f"Redis at {address} {told}, so it may throw tasks away: set noeviction there, "
+                        "or leave require_noeviction out"
+                    )
+            return

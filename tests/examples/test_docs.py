@@ -215,7 +215,9 @@ def test_the_defaults_of_the_server_are_those_in_its_table() -> None:
         default = getattr(config, name)
         if isinstance(default, bool):
             assert row.startswith(f" `{default}` |"), name
-        elif isinstance(default, int | float) and name != "thread_limit":
+        elif isinstance(default, int) and name != "thread_limit":
+            assert row.startswith(f" {default} |"), name
+        elif isinstance(default, float):
             assert row.startswith(f" {default:g} |"), name
 
 

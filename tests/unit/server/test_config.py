@@ -35,6 +35,7 @@ def test_the_defaults() -> None:
         "recover_interval": 5.0,
         "max_loop_block": None,
         "lease": 30.0,
+        "result_limit": 1 << 20,
         "janitor_interval": 8.0,
         "janitor_batch_size": 100,
         "health_check": None,
@@ -44,6 +45,8 @@ def test_the_defaults() -> None:
         "group_max_delay": None,
         "group_max_size": None,
         "lifespan": None,
+        "report_leaks": False,
+        "require_noeviction": False,
         "handle_signals": True,
     }
 
