@@ -36,9 +36,11 @@ _ARCHIVE: Final = load("archive")
 _REQUEUE: Final = load("requeue")
 _POSTPONE: Final = load("postpone")
 _EXTEND: Final = load("extend")
+_ASKED_TO_CANCEL: Final = load("asked_to_cancel")
 _RENEW_LOCKS: Final = load("renew_locks")
 _FORWARD: Final = load("forward")
 _RECOVER: Final = load("recover")
+_RECOVER_OWNED: Final = load("recover_owned")
 _STRAYS: Final = load("strays")
 _RECLAIM: Final = load("reclaim")
 _EXPIRE: Final = load("expire")
@@ -316,6 +318,11 @@ class Broker:
         k = self.keys(queue)
         return await self._owned(_EXTEND([k.lease], (expires_at, *chain.from_iterable(tasks))))
 
+    async def asked_to_cancel(self, queue: str, tasks: Sequence[Owned]) -> list[bool]:
+        """Which of these tries does somebody want to be cancelled? See `Inspection.ask_to_cancel`."""
+        k = self.keys(queue)
+        return await self._owned(_ASKED_TO_CANCEL([k.lease], (k.task_prefix, *chain.from_iterable(tasks))))
+
     async def renew_locks(self, queue: str, tasks: Sequence[tuple[Owned, str]]) -> list[bool]:
         """Let locks of running tasks last longer, each with its key. Those without a rule are left alone."""
         k = self.keys(queue)
@@ -364,6 +371,15 @@ class Broker:
         arguments = (k.task_prefix, f"{ended_by:.6f}", self._now_ns(), limits.RECOVER_BATCH)
         reply = await self._lane.post(_RECOVER([k.lease, k.active, k.pending], arguments))
         return [task_id.decode("utf-8", "replace") for task_id in reply]
+
+    async def recover_owned(self, queue: str, tasks: Sequence[Owned]) -> list[bool]:
+        """Hand back what a dead worker ran, before its leases end, in the order in which it shall run.
+
+        Source: as `recover`; reliability: F31.
+        """
+        k = self.keys(queue)
+        arguments = (k.task_prefix, self._now_ns(), *chain.from_iterable(tasks))
+        return await self._owned(_RECOVER_OWNED([k.active, k.lease, k.pending], arguments))
 
     async def strays(self, queue: str) -> list[bytes]:
         """Look for running tasks without a lease, oldest first, among the limits.REPAIR_DEPTH oldest.

@@ -25,6 +25,7 @@ from asynq_py.server.leaks import noticing_tasks, reporting_leaks
 from asynq_py.server.life import Life
 from asynq_py.server.outage import Backoff, Outage
 from asynq_py.server.parts import Parts, assemble
+from asynq_py.server.will import Will, WillKeeper
 from asynq_py.signals import signals
 from asynq_py.tracebacks import writable
 
@@ -61,6 +62,7 @@ class Server:
         self._connector = Connector(redis)
         self._makers: list[MakeCompanion] = []
         self._companions: list[Companion] = []
+        self._will: Will | None = None
         self._life = Life(self._config.lifespan)
         self._state = ServerState.NEW
         self._parts: Parts | None = None
@@ -96,6 +98,10 @@ class Server:
     def accompany(self, make: MakeCompanion) -> None:
         """Let something run beside the handlers, and around them. For layers above, before the start."""
         self._makers.append(make)
+
+    def keep(self, will: Will) -> None:
+        """Say what runs here, and hand back what is inherited. For the supervisor, before the start."""
+        self._will = will
 
     def companions(self, redis: RedisSource, config: ServerConfig) -> list[Companion]:
         """Make anew what accompanies the handlers. For who runs them elsewhere."""
@@ -212,14 +218,14 @@ class Server:
         self._companions = self.companions(self._given[0], self._config)
         for companion in self._companions:
             handler = companion.around(handler)
+        if self._config.report_leaks:
+            handler = reporting_leaks(handler)
         self._parts = assemble(
             *(self._connector, handler, self._config), status=lambda: self._state, end=self._begin_end
         )
         self._state = ServerState.ACTIVE
         return self._parts
 
-        if self._config.report_leaks:
-            handler = reporting_leaks(handler)
     def _begin_end(self) -> None:
         if self._state in (ServerState.ACTIVE, ServerState.STOPPED) and self._parts is not None:
             self._state = ServerState.CLOSED
@@ -271,16 +277,20 @@ class Server:
 
     async def _work(self, parts: Parts) -> None:
         await self._check_access(parts)
+        if self._config.require_noeviction:
+            await self._check_eviction(parts.outage)
         logger.info(
             "serving %s from %s, %d tasks at once",
             dict(self._config.queues),
             self._connector,
             self._config.concurrency,
         )
-        if self._config.require_noeviction:
-            await self._check_eviction(parts.outage)
         # Senders end before receivers, because they stand inside: leases live until all is written.
-        async with running(*parts.outer), running(parts.syncer), running(*parts.inner, *self._companions):
+        inner = [*parts.inner, *self._companions]
+        if self._will is not None:
+            lease = self._config.lease
+            inner.append(WillKeeper(self._will, parts.upkeep, parts.inflight, parts.outage, lease=lease))
+        async with running(*parts.outer), running(parts.syncer), running(*inner):
             await parts.processor.run()
 
     async def _check_access(self, parts: Parts) -> None:

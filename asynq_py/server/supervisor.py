@@ -7,8 +7,9 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import Final
@@ -17,11 +18,13 @@ import anyio
 
 from asynq_py.errors import InvalidOptionError
 from asynq_py.server.server import Server
+from asynq_py.server.will import Bequest, Will, WillReader
 from asynq_py.signals import signals
 
 logger = logging.getLogger(__name__)
 
 SHORT_LIFE: Final = 5.0  # seconds; a process that lives no longer has failed to start
+LAST_WORD: Final = 1.0  # seconds for what a dead process has said, and we have not read
 FAILURES: Final = 5  # of these in a row, and we give up
 SHORTEST_PAUSE: Final = 0.2  # seconds before a process is replaced; doubled with each failure
 MAKER: Final = "a function that returns a Server, named in a module so that other processes can import it"
@@ -35,8 +38,8 @@ class Supervisor:
     `processes`: how many; None: one for each processor.
 
     TERM, INT and TSTP are passed on, so each server ends as by itself. A process that dies is replaced, after
-    a pause that grows while they keep failing. If this process dies, however it dies, the others see that and
-    end as after a TERM.
+    a pause that grows while they keep failing, and the new one hands back what the dead one ran. If this
+    process dies, however it dies, the others see that and end as after a TERM.
     """
 
     def __init__(self, make_server: Callable[[], Server], *, processes: int | None = None) -> None:
@@ -74,18 +77,27 @@ class Supervisor:
     async def _keep(self, slot: int) -> None:
         """Have a process in this slot for as long as we work."""
         pause = SHORTEST_PAUSE
+        heritage: Sequence[Bequest] = ()
         while not self._is_ending:
-            process = self._start(slot)
+            process, will = self._start(slot, heritage)
             born = time.monotonic()
-            await _end_of(process)
+            async with anyio.create_task_group() as reading:
+                reading.start_soon(will.run)
+                await _end_of(process)
+                with anyio.move_on_after(LAST_WORD):
+                    await will.ended.wait()
+                reading.cancel_scope.cancel()
             del self._running[slot]
+            if will.latest is not None:  # else it did not come to hand back what it inherited
+                heritage = will.latest
             code = process.exitcode or 0
             if self._is_ending:
                 self._note(code)
                 return
             has_failed = time.monotonic() - born < SHORT_LIFE
             pause = min(pause * 2, 10.0) if has_failed else SHORTEST_PAUSE
-            self._failures = self._failures + 1 if has_failed else 0
+            # one that died over its tasks did live, and these are put aside after three deaths
+            self._failures = self._failures + 1 if has_failed and not will.latest else 0
             if self._failures >= FAILURES:
                 logger.error("worker processes do not live: %d have failed in a row", self._failures)
                 self._code = _exit_code(code) or 1
@@ -95,14 +107,20 @@ class Supervisor:
             with anyio.move_on_after(pause):
                 await self._hurry.wait()
 
-    def _start(self, slot: int) -> SpawnProcess:
+    def _start(self, slot: int, heritage: Sequence[Bequest]) -> tuple[SpawnProcess, WillReader]:
         # spawned, not forked: a forked process would share our sockets, threads and event loop
         context = multiprocessing.get_context("spawn")
-        process = context.Process(target=_work, args=(self._make_server,), name=f"asynq-py-worker-{slot}")
-        process.start()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = context.Process(
+                target=_work,
+                args=(self._make_server, Will(theirs, heritage)),
+                name=f"asynq-py-worker-{slot}",
+            )
+            process.start()
         self._running[slot] = process
         logger.info("started worker process %s", process.pid)
-        return process
+        return process, WillReader(ours)
 
     def _note(self, code: int) -> None:
         if code not in _ASKED and not self._code:
@@ -157,11 +175,13 @@ def _exit_code(code: int) -> int:
 # -- in the worker process -------------------------------------------------------------------------------
 
 
-def _work(make_server: Callable[[], Server]) -> None:
+def _work(make_server: Callable[[], Server], will: Will) -> None:
     os.setpgid(0, 0)  # a Ctrl-C in the terminal is for the supervisor, which passes it on
     server: object = make_server()
     if not isinstance(server, Server):
         raise InvalidOptionError("make_server", make_server, f"{MAKER}; this one returned {type(server)}")
+    will.channel.set_inheritable(False)
+    server.keep(will)
     asyncio.run(_serve(server))
 
 

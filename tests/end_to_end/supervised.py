@@ -1,4 +1,8 @@
-"""A supervised program: `python -m tests.end_to_end.supervised URL PROCESSES KIND`, KIND: works or breaks."""
+"""A supervised program: `python -m tests.end_to_end.supervised URL PROCESSES KIND [FOLDER]`.
+
+KIND: "works"; "breaks", it cannot start; "holds", its leases last for an hour; "stumbles", the same, and its
+second start fails (FOLDER remembers).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import asyncio
 import functools
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 from asynq_py import ActiveTask, Server, Supervisor
 
@@ -13,19 +19,39 @@ from asynq_py import ActiveTask, Server, Supervisor
 async def handler(task: ActiveTask) -> None:
     if task.type == "die":
         os._exit(9)
+    if task.type == "hang" and not task.crashes:
+        await asyncio.sleep(
+            2.5
+        )  # meanwhile the supervisor has been told: that happens on this loop, every second
+        task.progress(1)
+        await asyncio.Event().wait()
     await asyncio.sleep(float(task.payload or 0))
 
 
 def make(url: str) -> Server:
-    return Server(url, handler, lease=2, recover_interval=0.2, concurrency=5)
+    return Server(url, handler, lease=6, recover_interval=0.2, concurrency=5)
 
 
 def broken(url: str) -> Server:
     sys.exit(78)
 
 
+def holding(url: str) -> Server:
+    return Server(url, handler, lease=3600, concurrency=5)
+
+
+def stumbling(url: str, folder: str) -> Server:
+    start = len(os.listdir(folder))
+    Path(folder, str(start)).touch()
+    if start == 1:
+        sys.exit(78)
+    return holding(url)
+
+
 if __name__ == "__main__":
-    kind = make if sys.argv[3] == "works" else broken
-    sys.exit(
-        asyncio.run(Supervisor(functools.partial(kind, sys.argv[1]), processes=int(sys.argv[2])).serve())
-    )
+    url, processes, kind, *more = sys.argv[1:]
+    kinds: dict[str, Callable[..., Server]] = {
+        "works": make, "breaks": broken, "holds": holding, "stumbles": stumbling,
+    }  # fmt: skip
+    supervisor = Supervisor(functools.partial(kinds[kind], url, *more), processes=int(processes))
+    sys.exit(asyncio.run(supervisor.serve()))

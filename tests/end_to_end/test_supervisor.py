@@ -7,8 +7,10 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Iterable
 from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 from redis.asyncio import Redis
@@ -19,7 +21,11 @@ from tests.books import Books, books, books_become
 from tests.end_to_end.processes import ROOT, end
 from tests.eventually import eventually
 
-Start = Callable[[str], Awaitable[Process]]
+
+class Start(Protocol):
+    def __call__(self, kind: str, *more: str, processes: int = 3) -> Awaitable[Process]: ...
+
+
 PROCESSES = 3
 
 
@@ -27,10 +33,10 @@ PROCESSES = 3
 async def start(redis_url: str) -> AsyncGenerator[Start]:
     async with AsyncExitStack() as stack:
 
-        async def start(kind: str) -> Process:
+        async def start(kind: str, *more: str, processes: int = PROCESSES) -> Process:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-W", "error", "-m", "tests.end_to_end.supervised"),
-                *(redis_url, str(PROCESSES), kind),
+                *(redis_url, str(processes), kind, *more),
                 cwd=ROOT,
             )
             stack.push_async_callback(end, process)
@@ -47,7 +53,7 @@ async def pids(redis: Redis) -> set[int]:
 
 
 async def all_serve(redis: Redis) -> set[int]:
-    return await eventually(lambda: pids(redis), lambda seen: len(seen) == PROCESSES)
+    return await eventually(lambda: pids(redis), lambda seen: len(seen) == PROCESSES, within=50)
 
 
 def lives(pid: int) -> bool:
@@ -81,23 +87,62 @@ async def test_all_processes_end_with_the_supervisor_and_what_runs_is_finished(
     await none_lives(workers)
 
 
-async def test_a_process_that_dies_is_replaced_and_its_task_runs_again(start: Start, redis: Redis) -> None:
+async def test_a_process_that_dies_is_replaced(start: Start, redis: Redis) -> None:
     await start("works")
     before = await all_serve(redis)
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
 
-    await eventually(lambda: pids(redis), lambda seen: len(seen - before) == 1)
+    await eventually(lambda: pids(redis), lambda seen: len(seen - before) == 1, within=50)
     assert not lives(victim)
 
 
+async def _hang(redis: Redis, client: Client, names: Iterable[str]) -> None:
+    """Let tasks run that end only when they have lost a worker, until supervisors have been told of them."""
+    keys = [f"asynq:{{default}}:t:{name}" for name in names]
+    await client.enqueue_many([Task("hang", task_id=name) for name in names])
+
+    async def told() -> int:
+        return sum([await redis.hexists(key, "progress") for key in keys])
+
+    await eventually(told, lambda seen: seen == len(keys), within=60)
+
+
+@pytest.mark.timeout(240)
+async def test_what_a_dead_process_ran_runs_again_at_once_whatever_its_lease(
+    start: Start, redis: Redis, client: Client
+) -> None:
+    """F31: leases last for an hour here."""
+    await start("holds")
+    names = [str(n) for n in range(4 * PROCESSES)]
+    await _hang(redis, client, names)
+    for pid in await all_serve(redis):
+        os.kill(pid, signal.SIGKILL)
+
+    await books_become(redis, Books(processed=len(names)), within=120)
+
+
+@pytest.mark.timeout(240)
+async def test_what_a_dead_process_ran_is_not_forgotten_when_its_heir_dies_too(
+    start: Start, redis: Redis, client: Client, tmp_path: Path
+) -> None:
+    await start("stumbles", str(tmp_path), processes=1)
+    await _hang(redis, client, ["a"])
+    (pid,) = await eventually(lambda: pids(redis))
+    os.kill(pid, signal.SIGKILL)
+
+    await books_become(redis, Books(processed=1), within=120)
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "2"}
+
+
+@pytest.mark.timeout(180)
 async def test_a_poison_pill_takes_no_more_than_three_processes(
     start: Start, redis: Redis, client: Client
 ) -> None:
     await client.enqueue(Task("die", task_id="poison"))
     supervisor = await start("works")
 
-    await books_become(redis, Books(archived={"poison"}, processed=1, failed=1), within=40)
+    await books_become(redis, Books(archived={"poison"}, processed=1, failed=1), within=150)
     assert supervisor.returncode is None
 
 

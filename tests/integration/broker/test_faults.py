@@ -26,6 +26,7 @@ CALLS: dict[str, Callable[[Broker], Awaitable[object]]] = {
     "retry": lambda broker: broker.retry("q", [(OURS, message_of("a"), 5, True)]),
     "archive": lambda broker: broker.archive("q", [(OURS, message_of("a"))]),
     "requeue": lambda broker: broker.requeue("q", [OURS]),
+    "recover_owned": lambda broker: broker.recover_owned("q", [OURS]),
     "extend": lambda broker: broker.extend("q", [OURS], expires_at=EXPIRY + 9),
     "write_result": lambda broker: broker.write_result("q", "a", 7, b"r"),
     "forward": lambda broker: broker.forward("q"),

@@ -18,6 +18,7 @@ ENDINGS: dict[str, Callable[[Broker], Awaitable[list[bool] | bool]]] = {
     "retry": lambda broker: broker.retry("q", [(OURS, message_of("a", retried=9), 5, True)]),
     "archive": lambda broker: broker.archive("q", [(OURS, message_of("a", error_msg="x"))]),
     "requeue": lambda broker: broker.requeue("q", [OURS]),
+    "recover_owned": lambda broker: broker.recover_owned("q", [OURS]),
     "extend": lambda broker: broker.extend("q", [OURS], expires_at=int(NOW) + 500),
     "write_result": lambda broker: broker.write_result("q", "a", 7, b"ours"),
 }
