@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sized
 from datetime import UTC, datetime
 from types import TracebackType
@@ -18,6 +20,7 @@ from asynq_py.clock import Clock, check_clock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import (
     AsynqError,
+    BrokerError,
     BrokerUnavailableError,
     DuplicateTaskError,
     InvalidOptionError,
@@ -49,6 +52,8 @@ from asynq_py.wire import limits, messages
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import decode_task, stand_in, with_payload
 from asynq_py.wire.state import TaskState
+
+logger = logging.getLogger(__name__)
 
 LONGEST_HISTORY: Final = 366  # days; Redis keeps 90
 LONGEST_PAGE: Final = 10_000
@@ -374,9 +379,24 @@ class Inspector:
             await self._check_queue(place.queue)
         return count
 
-    async def cancel_processing(self, task_id: str) -> None:
-        """Ask all servers to cancel the task of this ID if one runs it. Nothing tells whether one does."""
-        await self._registry.cancel(check_name("task_id", task_id))
+    async def cancel_processing(self, task_id: str) -> bool:
+        """Ask the servers that run a task of this ID, in whatever queue, to cancel it.
+
+        They hear of it at once; one whose subscription is just broken, with its next beat, as the word is
+        left with the task. (Go's hear of it at once or never.) Returns: does any server run it?
+        """
+        try:
+            is_running = await self._leave_word(check_name("task_id", task_id))
+        except BrokerError as error:  # Redis is full, or withholds what is needed for that
+            logger.info("only servers that listen hear that a task is to be cancelled: %s", error)
+            return await self._registry.cancel(task_id) > 0
+        await self._registry.cancel(task_id)
+        return is_running
+
+    async def _leave_word(self, task_id: str) -> bool:
+        queues = await self._registry.queues()
+        asked = [self._inspection.ask_to_cancel(queue, task_id) for queue in queues]
+        return any(await asyncio.gather(*asked))
 
     async def cancel_task(self, queue: str, task_id: str) -> bool:
         """Delete a task while it waits; ask its worker to end it when it runs.

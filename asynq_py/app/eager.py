@@ -142,7 +142,8 @@ class EagerInspector(Inspector):
     async def delete_task(self, queue: str, task_id: str) -> None:
         self._eager.info(queue, task_id)
 
-    async def cancel_processing(self, task_id: str) -> None: ...
+    async def cancel_processing(self, task_id: str) -> bool:
+        return False
 
 
 class EagerWaiting(Waiting):

@@ -30,6 +30,7 @@ _DELETE_TASK: Final = load("delete_task")
 _RUN_ALL: Final = load("run_all")
 _ARCHIVE_ALL: Final = load("archive_all")
 _DELETE_ALL: Final = load("delete_all")
+_ASK_TO_CANCEL: Final = load("ask_to_cancel")
 _UPDATE_PAYLOAD: Final = load("update_payload")
 
 DAY: Final = 24 * 3600.0
@@ -230,6 +231,11 @@ class Inspection:
         arguments = (task_id, before, after, *locks)
         reply = await self._lane.post(_UPDATE_PAYLOAD([QueueKeys(queue).task(task_id)], arguments))
         return Updated(reply.decode())
+
+    async def ask_to_cancel(self, queue: str, task_id: str) -> bool:
+        """Leave word with a task that runs, for who runs it. Returns False where it does not. Source: Q-42."""
+        k = QueueKeys(queue)
+        return await self._lane.post(_ASK_TO_CANCEL([k.task(task_id), k.lease], (task_id,))) == 1
 
     async def _moved(self, command: Command) -> Moved:
         return Moved((await self._lane.post(command)).decode())

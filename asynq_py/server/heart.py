@@ -35,8 +35,8 @@ def heart(
 
     @asynccontextmanager
     async def beating(outside: Outside) -> AsyncGenerator[Sequence[Component]]:
-        def lost(attempt: Attempt) -> None:
-            outside.loop.call_soon_threadsafe(attempt.cancel, CancelReason.LEASE_LOST)
+        def cancel_for(reason: CancelReason) -> Callable[[Attempt], object]:
+            return lambda attempt: outside.loop.call_soon_threadsafe(attempt.cancel, reason)
 
         leases = open_lane(connector, role="leases")
         watchdog = Watchdog(outside, inflight)
@@ -44,7 +44,8 @@ def heart(
             *(Broker(leases, clock), Registry(leases), config, inflight, outage),
             status=status,
             watchdog=watchdog,
-            lost=lost,
+            lost=cancel_for(CancelReason.LEASE_LOST),
+            cancelled=cancel_for(CancelReason.CANCELLED),
             set_clock=partial(clock.set, leases),
         )
         try:

@@ -7,6 +7,7 @@ it reads of tries are single attributes and copies of whole dicts, which threads
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import os
 from collections.abc import Awaitable, Callable
@@ -24,7 +25,10 @@ from asynq_py.server.each import each
 from asynq_py.server.inflight import InFlight
 from asynq_py.server.outage import Outage, every
 from asynq_py.server.watchdog import BLOCKED, Watchdog
+from asynq_py.tracebacks import one_line
 from asynq_py.wire.messages import ServerInfo, WorkerInfo, encode, set_instant
+
+logger = logging.getLogger(__name__)
 
 SWEEP = 12  # beats between sweeps of dead servers
 FAREWELL = 2.0  # seconds given to the last word
@@ -32,7 +36,8 @@ FAREWELL = 2.0  # seconds given to the last word
 
 class Heartbeater:
     """`status`: the server's state as peers know it. `lost` hears of tries whose lease somebody else has, or
-    nobody. `watchdog` knows whether the loop that the tries run on is blocked. `set_clock`: by that of Redis.
+    nobody; `cancelled`, of those that shall be cancelled, of which the subscriber may not have heard.
+    `watchdog` knows whether the loop that the tries run on is blocked. `set_clock`: by that of Redis.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Heartbeater:
         status: Callable[[], str],
         watchdog: Watchdog,
         lost: Callable[[Attempt], object],
+        cancelled: Callable[[Attempt], object],
         set_clock: Callable[[], Awaitable[object]],
     ) -> None:
         self._broker = broker
@@ -57,6 +63,7 @@ class Heartbeater:
         self._status = status
         self._watchdog = watchdog
         self._lost = lost
+        self._cancelled = cancelled
         self._set_clock = set_clock
         self._host = host_name()
         self._pid = os.getpid()
@@ -106,15 +113,27 @@ class Heartbeater:
             expires_at=int(self._clock.time() + self._config.lease),
         )
         locks: list[tuple[Owned, str]] = []
+        kept: list[Attempt] = []
         for attempt, is_ours in zip(attempts, answers, strict=True):
             if is_ours:
                 attempt.valid_until = valid_until
+                kept.append(attempt)
                 if attempt.message.unique_key:
                     locks.append((attempt.owned, attempt.message.unique_key))
             else:
                 self._lost(attempt)
         if locks:
             await self._broker.renew_locks(queue, locks)
+        if kept:
+            await self._look_for_wishes(queue, kept)
+
+    async def _look_for_wishes(self, queue: str, attempts: list[Attempt]) -> None:
+        owned = [attempt.owned for attempt in attempts]
+        answers = await self._broker.asked_to_cancel(queue, owned)
+        for attempt, is_asked in zip(attempts, answers, strict=True):
+            if is_asked and attempt.cancel_reason is None:
+                logger.info("cancelling task %s, as asked", one_line(attempt.id))
+                self._cancelled(attempt)
 
     def _may_keep(self, attempt: Attempt, blocked_for: float, now: float) -> bool:
         """While the loop is blocked nobody can time a try out: then its deadline ends its lease instead."""

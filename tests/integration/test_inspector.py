@@ -102,15 +102,18 @@ async def test_a_queue_is_paused_and_let_go_once(inspector: Inspector, redis: Re
         await inspector.unpause_queue("q")
 
 
-async def test_a_wish_to_cancel_is_published(inspector: Inspector, redis: Redis) -> None:
+async def test_a_wish_to_cancel_is_published_and_tells_whether_the_task_runs(
+    inspector: Inspector, redis: Redis
+) -> None:
+    await seed(redis, {"asynq:queues": {"other", "q"}} | state(active=[kept("a", lease(7))]))
     async with redis.pubsub() as channel:
         await channel.subscribe("asynq:cancel")
-        await channel.get_message(timeout=5)
-        await inspector.cancel_processing("a")
-        message = await channel.get_message(timeout=5)
-
-    assert message is not None
-    assert message["data"] == b"a"
+        await channel.get_message(timeout=20)
+        for task_id, is_running in (("a", True), ("nobody's", False)):
+            assert await inspector.cancel_processing(task_id) is is_running
+            message = await channel.get_message(timeout=20)
+            assert message is not None
+            assert message["data"] == task_id.encode()
 
 
 async def test_an_absent_redis_is_told(proxy: Proxy) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py import ActiveTask, Client, Inspector, Server, Task
+from asynq_py import ActiveTask, Client, Inspector, Server, ServerOptions, Task
 from tests.books import Books, books_become
 from tests.eventually import eventually
 from tests.integration.server.conftest import LoginWith
@@ -59,6 +59,22 @@ async def test_an_id_is_cancelled_in_whatever_queues_it_runs(
         await books_become(redis, Books(active=("b",), retry={"a"}, processed=1, failed=1), "q")
 
 
+async def test_a_server_that_hears_nothing_cancels_with_its_next_beat(
+    login_with: LoginWith, redis: Redis, client: Client, inspector: Inspector
+) -> None:
+    """F59. In the queue beside it, a task of the same ID is cancelled as well (Q-42)."""
+    for queue in ("q", "r"):
+        await client.enqueue_many([Task("t", task_id="a"), Task("t", task_id="b")], queue=queue)
+    options: ServerOptions = {"queues": ["q", "r"], "lease": 8, "shutdown_timeout": 0}
+    async with Server(await login_with("+@all", "-subscribe"), for_ever, **options):
+        for queue in ("q", "r"):
+            await books_become(redis, Books(active=("a", "b")), queue)
+        assert await inspector.cancel_processing("a") is True
+        for queue in ("q", "r"):
+            cancelled = Books(active=("b",), retry={"a"}, processed=1, failed=1)
+            await books_become(redis, cancelled, queue, within=60)
+
+
 async def test_a_server_that_may_not_subscribe_works_all_the_same_and_says_so(
     login_with: LoginWith, redis: Redis, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -72,3 +88,15 @@ async def test_a_server_that_may_not_subscribe_works_all_the_same_and_says_so(
     async with Server(await login_with("+@all", "-subscribe"), handler):
         await books_become(redis, Books(processed=1))
         await eventually(has_said_so)
+
+
+async def test_without_the_rights_to_leave_word_a_wish_is_published_all_the_same(
+    redis_url: str, redis: Redis, client: Client, login_with: LoginWith, subscribed: Subscribed
+) -> None:
+    await client.enqueue(Task("t", task_id="a"))
+    url = await login_with("-@all", "+publish", "+client", "+ping")
+    async with Server(redis_url, for_ever, shutdown_timeout=0), Inspector(url) as inspector:
+        await subscribed()
+        await books_become(redis, Books(active=("a",)))
+        assert await inspector.cancel_processing("a") is True
+        await books_become(redis, Books(retry={"a"}, processed=1, failed=1))
