@@ -62,9 +62,9 @@ class ServerOptions(TypedDict, total=False):
     """How long a blocked event loop keeps its tasks. Default None: each until its own deadline."""
     lease: Duration
     """How long a task stays ours without a sign of life, at least 2 s. Default 30 s."""
-    janitor_interval: Duration
     result_limit: int
     """The largest result that a handler may keep, bytes. Default 1 MiB."""
+    janitor_interval: Duration
     """Pause between clearings of completed tasks. Default 8 s."""
     janitor_batch_size: int
     """Completed tasks cleared by one script. Default 100."""
@@ -84,11 +84,11 @@ class ServerOptions(TypedDict, total=False):
     lifespan: Lifespan | None
     """Makes an async context manager, entered before the first task and left after the last; what it yields
     is `current_app_state()` in handlers."""
-    handle_signals: bool
     report_leaks: bool
     """Log which asyncio tasks a handler leaves behind; for development, as it costs time. Default False."""
     require_noeviction: bool
     """Fail at the start where Redis may throw keys away, or does not tell. Default False."""
+    handle_signals: bool
     """Let `serve()` obey TERM, INT and TSTP. Default True."""
     clock: Clock
     """Where the time comes from."""
@@ -117,8 +117,8 @@ class ServerConfig:
     recover_interval: float = 5.0
     max_loop_block: float | None = None
     lease: float = limits.LEASE
-    janitor_interval: float = 8.0
     result_limit: int = limits.RESULT_LIMIT
+    janitor_interval: float = 8.0
     janitor_batch_size: int = 100
     health_check: HealthCheck | None = None
     health_check_interval: float = 15.0
@@ -127,9 +127,9 @@ class ServerConfig:
     group_max_delay: float | None = None
     group_max_size: int | None = None
     lifespan: Lifespan | None = None
-    handle_signals: bool = True
     report_leaks: bool = False
     require_noeviction: bool = False
+    handle_signals: bool = True
     clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
@@ -220,8 +220,8 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "recover_interval": _span(0.05),
     "max_loop_block": _span_or_none,
     "lease": _span(2.0),
-    "janitor_interval": _span(0.05),
     "result_limit": _count,
+    "janitor_interval": _span(0.05),
     "janitor_batch_size": _count,
     "health_check": _callable_or_none,
     "health_check_interval": _span(0.05),
@@ -230,8 +230,8 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], object]]] = {
     "group_max_delay": lambda option, value: _span_or_none(option, value) or None,
     "group_max_size": _group_size,
     "lifespan": check_lifespan,
-    "handle_signals": _flag,
     "report_leaks": _flag,
     "require_noeviction": _flag,
+    "handle_signals": _flag,
     "clock": lambda _, value: check_clock(value),
 }
