@@ -49,8 +49,16 @@ def test_a_pause_of_the_machine_in_one_turn_does_not_count() -> None:
     assert bulk.repeatable([paused, [("run_all", 400), ("run_all", 11), ("ZCARD", 3)]]) == (11, "run_all")
 
 
-def test_turns_of_different_commands_are_compared_as_a_whole() -> None:
-    assert bulk.repeatable([[("SSCAN", 9)], [("SSCAN", 4), ("ZCARD", 5)]]) == (5, "ZCARD")
+def test_commands_are_compared_with_their_kind_in_whatever_order_they_come() -> None:
+    one, other = [("run_all", 900), ("ZCARD", 2)], [("ZCARD", 300), ("run_all", 11)]
+    assert bulk.repeatable([one, other]) == (11, "run_all")
+
+
+def test_what_only_one_turn_knows_of_counts_as_it_is() -> None:
+    assert bulk.repeatable([[("run_all", 9)], [("run_all", 70), ("run_all", 4), ("ZCARD", 5)]]) == (
+        70,
+        "run_all",
+    )
 
 
 def test_the_report_says_what_is_above_the_goal(tmp_path: Path) -> None:
