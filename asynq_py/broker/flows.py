@@ -76,8 +76,10 @@ class Flows:
         )
         return bool(await self._lane.post(_FLOW_ADD([k.state, k.ready], (limits.FLOW_UNBORN, *items))))
 
-    async def begin(self, flow: str, fields: Mapping[str, Argument]) -> bool:
-        """Let a flow begin whose steps are written down. Returns False if it has begun before."""
+    async def begin(self, flow: str, fields: Mapping[str, Argument]) -> bool | None:
+        """Let a flow begin whose steps are written down. Returns False if it has begun before; None:
+        steps are missing, by the `steps` and `follow_ups` of its fields, so nothing begins.
+        """
         # listed first: a flow that runs is always found; one that is listed only is soon forgotten
         await self._lane.call("ZADD", keys.FLOWS, int(self._clock.time()) + 1, flow)
         now = self._now()
@@ -85,7 +87,8 @@ class Flows:
             **fields, "status": "running", "done": 0, "created_at": now, "changed_at": now,
         }  # fmt: skip
         arguments = (limits.FLOW_LIFE, *chain.from_iterable(head.items()))
-        return bool(await self._lane.post(_FLOW_BEGIN(FlowKeys(flow).all, arguments)))
+        answer = int(await self._lane.post(_FLOW_BEGIN(FlowKeys(flow).all, arguments)))
+        return None if answer < 0 else answer == 1
 
     # -- its steps --------------------------------------------------------------------------------------
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from asynq_py.app.connections import Connections
+from asynq_py.broker.flows import Flows, NewStep
+from asynq_py.broker.lane import Argument
 from asynq_py.errors import BrokerError, BrokerUnavailableError, InvalidOptionError
 from asynq_py.options import Duration, check_name, check_queue, check_seconds
 from asynq_py.outage import Backoff
@@ -68,7 +70,7 @@ async def start(connections: Connections, plan: Plan, manner: Manner) -> FlowHan
         if not await _persistently(lambda batch=batch: flows.add(flow, batch), deadline):  # type: ignore[misc]
             break  # it has begun before
     else:
-        await _persistently(lambda: flows.begin(flow, head), deadline)
+        await _persistently(lambda: _begin(flows, flow, head, steps), deadline)
     try:
         await advance(connections, flow)
     # it has begun: a server that looks after flows goes on
@@ -77,12 +79,17 @@ async def start(connections: Connections, plan: Plan, manner: Manner) -> FlowHan
     return FlowHandle(connections, flow, read=plan.read)
 
 
-async def _persistently(call: Callable[[], Awaitable[T]], deadline: float, *, is_in_doubt: bool = False) -> T:
-    """Each of these calls may be repeated: a flow is written down once, and begins once.
+async def _begin(flows: Flows, flow: str, head: Mapping[str, Argument], steps: Sequence[NewStep]) -> bool:
+    """Returns False if it has begun before. Steps that a failover has lost are written down once more."""
+    while (has_begun := await flows.begin(flow, head)) is None:
+        for first in range(0, len(steps), limits.FLOW_BATCH):
+            await flows.add(flow, steps[first : first + limits.FLOW_BATCH])
+    return has_begun
 
-    `is_in_doubt`: may it have begun already? Then no error says that it certainly has not.
-    """
-    backoff = Backoff()
+
+async def _persistently(call: Callable[[], Awaitable[T]], deadline: float) -> T:
+    """Each of these calls may be repeated: a flow is written down once, and begins once."""
+    backoff, is_in_doubt = Backoff(), False
     while True:
         try:
             return await call()

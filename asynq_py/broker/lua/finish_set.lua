@@ -26,6 +26,7 @@ redis.call('LLEN', pending)
 redis.call('ZCARD', scheduled)
 if into ~= '' then
   redis.call('ZCARD', group_prefix .. into)
+  redis.call('EXISTS', group_prefix .. into, set) -- a Cluster where it has not come yet ends the call here
 end
 local locks, ours = {}, {}
 for i = 13, #ARGV, 2 do
@@ -35,6 +36,8 @@ for _, member in ipairs(ids) do
   local task = redis.pcall('HMGET', prefix .. member, 'state', 'unique_key')
   if task.err then
     redis.call('EXISTS', prefix .. member) -- if a Cluster is just moving it away, the call ends here
+  elseif not task[1] then
+    redis.call('EXISTS', prefix .. member, set) -- and here, where it has not come yet
   end
   ours[member] = task[1] == 'aggregating'
   locks[member] = locks[member] or task[2]

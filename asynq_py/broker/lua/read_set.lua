@@ -12,6 +12,8 @@ for _, id in ipairs(redis.call('ZRANGE', set, first, last)) do
   local task = redis.pcall('HMGET', prefix .. id, 'msg', 'state')
   if task.err then
     redis.call('EXISTS', prefix .. id) -- if a Cluster is just moving it away, the call ends here
+  elseif not task[2] then
+    redis.call('EXISTS', prefix .. id, set) -- and here, where it has not come yet
   end
   found[#found + 1] = id
   found[#found + 1] = task[2] == 'aggregating' and task[1] or ''

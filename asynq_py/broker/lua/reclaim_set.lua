@@ -13,6 +13,7 @@ if not set then
   return -1
 end
 redis.call('SCARD', groups)
+redis.call('EXISTS', set, sets) -- a Cluster where it has not come yet ends the call here
 local name = string.match(string.sub(set, #group_prefix + 1), '^(.*):[^:]*$')
 if not name or string.sub(set, 1, #group_prefix) ~= group_prefix
   or redis.call('TYPE', set).ok ~= 'zset' then
@@ -25,11 +26,15 @@ if kind ~= 'zset' and kind ~= 'none' then
   redis.call('ZADD', sets, again, set)
   return 0
 end
+redis.call('EXISTS', group, sets)
 local members = redis.call('ZRANGE', set, 0, step - 1, 'WITHSCORES')
 local is_all = redis.call('ZCARD', set) <= #members / 2 -- asked now: a slot on the move could not say afterwards
 local exists = {}
 for i = 1, #members, 2 do
   exists[i] = redis.call('EXISTS', prefix .. members[i]) == 1
+  if not exists[i] then
+    redis.call('EXISTS', prefix .. members[i], sets)
+  end
 end
 for i = 1, #members, 2 do
   redis.call('ZREM', set, members[i])

@@ -280,3 +280,19 @@ async def test_a_look_tells_first_of_steps_not_looked_at_for_long(flows: Flows, 
     assert (seen.is_written, seen.is_ready, list(seen.out)) == (True, False, ["1", "0"])
     nothing = await flows.look("g")
     assert (nothing.status, nothing.is_written, list(nothing.out)) == (None, False, [])
+
+
+async def test_a_flow_does_not_begin_while_a_failover_has_lost_some_of_its_steps(
+    flows: Flows, redis: Redis
+) -> None:
+    steps = [NewStep("0", b"d0", ["1"], 0), NewStep("1", b"d1", [], 1), NewStep("f0", b"df0", [], FOLLOW_UP)]
+    head = {"total": 2, "keep": 60, "steps": 2, "follow_ups": 1}
+
+    assert await flows.begin("f", head) is None
+    assert await flows.add("f", steps[:2])
+    assert await flows.begin("f", head) is None
+    assert not await redis.hexists(F, "status")
+
+    assert await flows.add("f", steps)
+    assert await flows.begin("f", head)
+    assert await flows.begin("f", head) is False

@@ -16,6 +16,7 @@ from redis.crc import key_slot
 
 from asynq_py.broker.broker import Broker, NewTask, Owned
 from asynq_py.broker.flows import FOLLOW_UP, Flows, NewStep
+from asynq_py.broker.groups import Aggregate, Groups, Rules, TakenSet
 from asynq_py.broker.inspection import Place
 from asynq_py.broker.lane import Sender
 from asynq_py.broker.lanes import open_lane
@@ -175,8 +176,8 @@ SET = K.aggregation_set("g", "1")
 
 
 class Repair(NamedTuple):
-    """`victim`: commands that put the task there. `kept`: the key that has not come. `damage`: what somebody takes for
-    damaged, or None: he only looks. `mended`: it is, so later it is mended.
+    """`victim`: commands that put the task there. `kept`: the key that has not come. `damage`: what somebody
+    takes for damaged, or None: he only looks. `mended`: it is, so later it is mended.
     """
 
     victim: tuple[tuple[str | int | bytes, ...], ...]
@@ -190,7 +191,7 @@ def stored(state: str, *fields: str) -> tuple[str | int | bytes, ...]:
 
 
 def about(fault: Fault, state: TaskState | None = None, group: str = "") -> Damage:
-    ids = (LOCK.encode(),) if fault is Fault.LOCK else (b"victim",)
+    ids = {Fault.LOCK: (LOCK.encode(),), Fault.GROUP: (b"h",)}.get(fault, (b"victim",))
     return Damage(fault, QUEUE, ids, Place(QUEUE, state, group) if state else None)
 
 
@@ -214,6 +215,12 @@ REPAIRS = {
         (stored("pending", "unique_key", LOCK), ("LPUSH", K.pending, "victim"), ("SET", LOCK, "victim")),
         K.task("victim"),
         about(Fault.LOCK),
+    ),
+    "a group that is not listed": Repair(
+        (stored("aggregating", "group", "h"), ("ZADD", K.group("h"), 5, "victim")),
+        K.task("victim"),
+        about(Fault.GROUP),
+        True,
     ),
     "a stray": Repair(
         (stored("active"), ("LPUSH", K.active, "victim")),
@@ -298,6 +305,58 @@ async def test_a_repair_waits_for_keys_that_have_not_come_yet(
 async def everything(nodes: Nodes) -> dict[bytes, bytes]:
     """All keys of all nodes."""
     return {key: node.call("DUMP", key) for node in nodes.masters() for key in node.call("KEYS", "*")}
+
+
+# -- groups -------------------------------------------------------------------------------------------------
+
+WHOLE = Aggregate(NewTask("whole", b"a message"), "pending")
+OF_SET = K.aggregation_set("h", "1")
+GROUP_CALLS: dict[str, tuple[str, Callable[[Groups, Broker, TakenSet], Awaitable[object]]]] = {
+    "read": (K.task("victim"), lambda groups, broker, taken: groups.read_set(taken)),
+    "finish": (K.task("victim"), lambda groups, broker, taken: groups.finish_set(taken, WHOLE, [])),
+    "finish into a group": (
+        K.group("g"),
+        lambda groups, broker, taken: groups.finish_set(
+            taken, WHOLE._replace(state="aggregating", group="g"), []
+        ),
+    ),
+    "give back a task": (K.task("victim"), lambda groups, broker, taken: groups.reclaim_sets(QUEUE)),
+    "give back a set": (OF_SET, lambda groups, broker, taken: groups.reclaim_sets(QUEUE)),
+    "give back to a group": (K.group("h"), lambda groups, broker, taken: groups.reclaim_sets(QUEUE)),
+    "add": (
+        K.group("h"),
+        lambda groups, broker, taken: broker.add_to_group(QUEUE, [(NewTask("new", b"another"), "h")]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GROUP_CALLS)
+async def test_a_group_waits_for_keys_that_have_not_come_yet(
+    nodes: Nodes, lane: Sender, broker: Broker, clock: ManualClock, name: str
+) -> None:
+    """Else its tasks would be left behind, in no group, when they come."""
+    kept, operate = GROUP_CALLS[name]
+    groups = Groups(lane, clock)
+    await fill(broker)
+    await broker.add_to_group(QUEUE, [(VICTIM, "h")])
+    taken = await groups.take_set(QUEUE, "h", Rules(grace=0.0, size=1), set_id="1")
+    assert taken
+    await broker.add_to_group(QUEUE, [(NewTask("waits", b"another"), "h")])
+    if name.startswith("give back"):
+        await groups.give_up(taken)
+    before = await but_for_names(nodes)
+
+    with half_moved(nodes, kept), pytest.raises(BrokerUnavailableError):
+        await operate(groups, broker, taken)
+
+    assert await but_for_names(nodes) == before
+    assert await operate(groups, broker, taken)
+    assert (await but_for_names(nodes) == before) == (name == "read")
+
+
+async def but_for_names(nodes: Nodes) -> dict[bytes, bytes]:
+    """All keys of all nodes, without the names of groups, which have no order."""
+    return {key: data for key, data in (await everything(nodes)).items() if key != K.groups.encode()}
 
 
 # -- flows --------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ FULL = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
 
 def quick(app: App) -> Server:
     return app.server(
-        poll_interval=0.05, forward_interval=0.05, lease=2, recover_interval=0.2, retry_delay=lambda *_: 0.0
+        poll_interval=0.05, forward_interval=0.05, lease=6, recover_interval=0.2, retry_delay=lambda *_: 0.0
     )
 
 
@@ -103,5 +103,22 @@ async def test_steps_that_a_full_redis_does_not_take_wait_until_it_does(proxy: P
         full = proxy.inject(Answer(FULL), at=b"EVALSHA")
         handle = await one.step(2).enqueue()
         assert full.happened.is_set()
+        async with quick(app):
+            assert await handle.result(timeout=100) == 2
+
+
+async def test_steps_that_were_lost_before_their_flow_begins_are_written_down_again(proxy: Proxy) -> None:
+    """As by a failover to a replica that had not heard of them."""
+    app = App(proxy.url)
+
+    @app.task
+    async def one(n: int) -> int:
+        return n
+
+    async with app:
+        # somebody takes the steps for written down, and they are not
+        await one.step(1).enqueue()
+        proxy.inject(Answer(b":1\r\n"), at=b"EVALSHA")
+        handle = await one.step(2).enqueue()
         async with quick(app):
             assert await handle.result(timeout=100) == 2
