@@ -189,14 +189,16 @@ class Attempt:
         bug: Exception | None = None
         try:
             error = await self._try(active)
+            if error is None and self.cancel_reason is None:
+                ended = self._success()  # this stands, whatever goes wrong from now on
             if self._reporter is not None:
                 await self._reporter.close()
-            if error is None and self.cancel_reason is None:
-                ended = self._success(active)
-            else:
+            if ended is None:
                 ended = await self._judge(active, error)
-        except asyncio.CancelledError:  # torn down before the end is known
-            ended = self._handed_back()
+            else:
+                logger.info("done %s", active)
+        except asyncio.CancelledError:  # torn down, perhaps before the end is known
+            ended = ended or self._handed_back()
             raise
         except Exception as error:
             bug = error
@@ -276,21 +278,25 @@ class Attempt:
             logger.info("handed back %s", active)
             return self._handed_back()
         if self.cancel_reason is CancelReason.LEASE_LOST:
-            await callbacks.tell(self._around.config, active, error or LeaseExpiredError(self.queue, self.id))
+            await self._tell(active, error or LeaseExpiredError(self.queue, self.id))
             attempt_log.lost(active)
             return None
         if error is None:
-            return self._success(active)
+            logger.info("done %s", active)
+            return self._success()
         now = self._around.clock.time()
-        await callbacks.tell(self._around.config, active, error)
+        await self._tell(active, error)
         ended = outcome.fail(
             self.owned, self.message, error, now, callbacks.rules(self._around.config, active)
         )
         attempt_log.failed(active, error, ended, now)
         return ended
 
-    def _success(self, active: ActiveTask) -> Outcome:
-        logger.info("done %s", active)
+    async def _tell(self, active: ActiveTask, error: BaseException) -> None:
+        around = self._around
+        await callbacks.tell(around.config, active, error, is_torn_down=around.is_torn_down)
+
+    def _success(self) -> Outcome:
         return outcome.succeed(self.owned, self.message, self._around.clock.time())
 
     def _handed_back(self) -> Outcome | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
+from collections.abc import Callable
 
 from asynq_py.active_task import ActiveTask
 from asynq_py.retry import default_retry_delay
@@ -14,11 +16,14 @@ from asynq_py.tracebacks import writable
 logger = logging.getLogger(__name__)
 logger.addFilter(writable)
 
-_ERRORS = (Exception, SystemExit, KeyboardInterrupt)  # the latter two would end the whole process
+# SystemExit and KeyboardInterrupt would end the whole process
+_ERRORS = (Exception, SystemExit, KeyboardInterrupt, asyncio.CancelledError)
 
 
-async def tell(config: ServerConfig, active: ActiveTask, error: BaseException) -> None:
-    """Call the error handler, if there is one."""
+async def tell(
+    config: ServerConfig, active: ActiveTask, error: BaseException, *, is_torn_down: Callable[[], bool]
+) -> None:
+    """Call the error handler, if there is one. Raises: CancelledError: the whole server is cancelled."""
     handler = config.error_handler
     if handler is None:
         return
@@ -26,7 +31,9 @@ async def tell(config: ServerConfig, active: ActiveTask, error: BaseException) -
         answer = handler(active, error)
         if inspect.isawaitable(answer):
             await answer
-    except _ERRORS:
+    except _ERRORS as failure:
+        if isinstance(failure, asyncio.CancelledError) and is_torn_down():
+            raise
         logger.exception("the error handler failed on %s", active)
 
 

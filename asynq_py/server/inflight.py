@@ -17,22 +17,25 @@ class InFlight:
 
     def __init__(self) -> None:
         self._attempts: dict[tuple[str, str], Attempt] = {}
+        self._displaced: set[Attempt] = set()  # they have been cancelled, but still run
         self.shrank = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._attempts)
 
     def __contains__(self, attempt: object) -> bool:
-        return any(known is attempt for known in self._attempts.values())
+        return any(known is attempt for known in self)
 
     def __iter__(self) -> Iterator[Attempt]:
-        return iter(list(self._attempts.values()))
+        return iter([*self._attempts.values(), *self._displaced])
 
     def add(self, attempt: Attempt) -> None:
         """Remember a try. An older one of the same task has lost its lease, or this one could not be here."""
         older = self._attempts.get(attempt.key)
         if older is not None:
             older.cancel(CancelReason.LEASE_LOST)
+            if older.is_running:
+                self._displaced.add(older)
         self._attempts[attempt.key] = attempt
 
     def remove(self, attempts: Iterable[Attempt]) -> None:
@@ -40,6 +43,8 @@ class InFlight:
         for attempt in attempts:
             if self._attempts.get(attempt.key) is attempt:
                 del self._attempts[attempt.key]
+            else:
+                self._displaced.discard(attempt)
         self.shrank.set()
 
     def cancel(self, task_id: str) -> bool:

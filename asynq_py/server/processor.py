@@ -85,6 +85,7 @@ class Processor:
             await self._see_out()
             grace = 0.0  # they have had it
         finally:
+            self.stop()  # if the whole server is cancelled, nobody has told us: begin nothing more
             self._slots.close()
             with anyio.CancelScope(shield=True):
                 await self._slots.tear_down(grace)

@@ -268,12 +268,18 @@ class Server:
             raise
         finally:
             self._state = ServerState.CLOSED
-            with anyio.CancelScope(shield=True):
-                await parts.aclose()
-                await self._connector.aclose()
-            self._ended.set()
-            self._life.has_begun.set()
+            try:
+                with anyio.CancelScope(shield=True):
+                    # whoever is cancelled while it waits for this does not cancel it
+                    await asyncio.shield(self._close(parts))
+            finally:
+                self._ended.set()
+                self._life.has_begun.set()
             logger.info("ended")
+
+    async def _close(self, parts: Parts) -> None:
+        await parts.aclose()
+        await self._connector.aclose()
 
     async def _work(self, parts: Parts) -> None:
         await self._check_access(parts)

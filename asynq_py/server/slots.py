@@ -42,8 +42,8 @@ class Slots:
     """Runs tries as plain asyncio tasks. A task group would cost a callback for each, and here every one is
     known by its attempt, reports its end, and is waited for by the processor or in `tear_down`.
 
-    `end`: gets the server to let tasks finish and to end. `failure`: why it had to. `left`: handlers that did
-    not end, and that nobody waits for any more.
+    `end`: gets the server to let tasks finish and to end. `failure`: why it had to: a stuck handler, or a bug
+    of ours. `left`: handlers that did not end, and that nobody waits for any more.
     """
 
     def __init__(
@@ -68,12 +68,11 @@ class Slots:
         self._stuck: set[Attempt] = set()
         self._runner: asyncio.Task[Any] | None = None
         self._is_over = False
-        self.failure: ServerStateError | None = None
+        self.failure: Exception | None = None
         self.left: list[asyncio.Task[None]] = []
         self._deadlines = Deadlines(inflight, config.clock)
         self._ahead: deque[Attempt] = deque()
         self._handling = 0
-        self._bug: BaseException | None = None
         self._patience: asyncio.TimerHandle | None = None
         self.look_ahead = LookAhead(min(config.concurrency, AHEAD))
         self.changed = inflight.shrank  # also set when a try has ended
@@ -127,11 +126,12 @@ class Slots:
             self._free_slot()
         self.look_ahead.ended()
         self.changed.set()
-        self._bug = self._bug or bug
         if outcome is None:
             self._inflight.remove([attempt])
         else:
             self._syncer.put(attempt, outcome)
+        if bug is not None:
+            self._fail(bug)
 
     def hand_back(self) -> None:
         """Let other workers have the tasks that wait for a slot."""
@@ -140,14 +140,9 @@ class Slots:
             self._syncer.put(attempt, Requeue(attempt.owned))
 
     async def change(self) -> None:
-        """Wait until a slot or room for outcomes is free, or somebody sets `changed`.
-
-        Raises: what went wrong outside of a handler, if a try could not even be judged.
-        """
+        """Wait until a slot or room for outcomes is free, or somebody sets `changed`."""
         await self.changed.wait()
         self.changed.clear()
-        if self._bug is not None:
-            raise self._bug
 
     def cancel(self, reason: CancelReason) -> None:
         """Cancel all running tries."""
@@ -215,8 +210,11 @@ class Slots:
         self._free_slot()
         self.changed.set()
         if policy == "exit":
-            self.failure = ServerStateError(f"{_named(attempt)} is stuck, and on_stuck is 'exit'")
-            self._end()
+            self._fail(ServerStateError(f"{_named(attempt)} is stuck, and on_stuck is 'exit'"))
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = self.failure or error
+        self._end()
 
     def _still_has_slot(self, attempt: Attempt) -> bool:
         if attempt not in self._stuck:

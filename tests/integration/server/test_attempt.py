@@ -384,6 +384,29 @@ async def test_callbacks_that_want_to_exit_end_no_process(
     await work_until(RETRIED, handler, error_handler=leave, is_failure=leave, retry_delay=leave)
 
 
+async def test_callbacks_that_raise_a_cancelation_of_their_own_change_nothing(
+    redis: Redis, client: Client, work_until: WorkUntil, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What they wait for was cancelled, not the try: the task would be run again at once, and for ever."""
+
+    async def error_handler(task: ActiveTask, error: BaseException) -> None:
+        given_up = asyncio.get_running_loop().create_future()
+        given_up.cancel()
+        await given_up
+
+    def given_up(*_: object) -> Any:
+        raise asyncio.CancelledError
+
+    async def handler(task: ActiveTask) -> None:
+        raise ValueError("text")
+
+    await client.enqueue(Task("t", task_id="a"))
+    await work_until(RETRIED, handler, error_handler=error_handler, is_failure=given_up, retry_delay=given_up)
+
+    assert (await message(redis, "a")).error_msg == "ValueError: text"
+    assert "the error handler failed" in caplog.text
+
+
 async def test_an_error_handler_that_fails_changes_nothing(
     redis: Redis, client: Client, work_until: WorkUntil, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable
 
@@ -22,10 +23,12 @@ from asynq_py import (
     Task,
 )
 from asynq_py.server.forwarder import Forwarder
+from asynq_py.server.lookahead import LookAhead
+from asynq_py.server.parts import Parts
 from tests.books import Books, books, books_become
 from tests.eventually import eventually
 from tests.integration.server.conftest import LoginWith
-from tests.proxy import Proxy
+from tests.proxy import Hold, Proxy
 
 
 async def nothing(task: ActiveTask) -> None:
@@ -348,3 +351,76 @@ async def test_to_wait_for_the_end_of_a_server_does_not_end_it(redis_url: str) -
         assert (server.state, waiting[1].done()) == (ServerState.ACTIVE, False)
     await waiting[1]
     await server.wait_closed()
+
+
+async def test_what_is_known_of_a_task_is_written_though_telling_of_it_fails_and_the_server_ends(
+    redis_url: str, redis: Redis, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With nothing else to do, too: a filter of the user that fails is told as soon as it did."""
+
+    def fail(record: logging.LogRecord) -> bool:
+        if record.getMessage().startswith("done"):
+            raise ZeroDivisionError
+        return True
+
+    told = logging.getLogger("asynq_py.server.attempt")
+    caplog.set_level(logging.INFO, told.name)
+    server = Server(redis_url, nothing)
+    told.addFilter(fail)
+    try:
+        await server.start()
+        await client.enqueue(Task("t"))
+        async with asyncio.timeout(20):
+            with pytest.raises(ZeroDivisionError):
+                await server.wait_closed()
+    finally:
+        told.removeFilter(fail)
+    assert await books(redis) == Books(processed=1)
+    with pytest.raises(ZeroDivisionError):
+        await server.shutdown()
+
+
+async def test_a_server_that_is_cancelled_begins_nothing_more_and_hands_back_what_waits(
+    redis_url: str, redis: Redis, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LookAhead, "target", 5)
+    await client.enqueue_many([Task("t", task_id=task_id) for task_id in "abc"])
+    ran: list[str] = []
+
+    async def handler(task: ActiveTask) -> None:
+        ran.append(task.id)
+        serving.cancel()
+        await asyncio.Event().wait()
+
+    server = Server(redis_url, handler, concurrency=1, handle_signals=False)
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+    assert ran == ["a"]
+    assert sorted((await books(redis)).pending) == ["a", "b", "c"]
+
+
+async def test_a_shutdown_that_is_cancelled_while_connections_close_is_told_as_the_end_all_the_same(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close, is_closing = Parts.aclose, asyncio.Event()
+
+    async def aclose(self: Parts) -> None:
+        is_closing.set()
+        await close(self)
+
+    monkeypatch.setattr(Parts, "aclose", aclose)
+    held = proxy.inject(Hold(), at=b"ZRANGEBYSCORE")
+    server = Server(proxy.url, nothing)
+    await server.start()
+    async with asyncio.timeout(30):
+        await held.happened.wait()
+        ending = asyncio.create_task(server.shutdown())
+        await is_closing.wait()  # and a lane still waits for the answer
+        ending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+        await server.wait_closed()
+        held.release.set()
+        await eventually(lambda: _number(proxy.connected), lambda connected: connected == 0)

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from asynq_py import ActiveTask, Client, Server, ServerOptions, ServerState, ServerStateError, Task
 from asynq_py.wire.keys import QueueKeys
 from tests.books import Books, books, books_become
+from tests.clock import ManualClock
 from tests.eventually import eventually
 
 T = TypeVar("T")
@@ -132,6 +133,27 @@ async def test_a_stuck_handler_keeps_no_server_from_ending_and_its_task_is_not_h
         handler.may_end.set()
         await asyncio.wait(running - {_this_task()}, timeout=5)
     assert await books(redis) == Books(active=("stuck",))  # nor does it write anything later
+
+
+async def test_a_stuck_handler_is_left_behind_though_its_task_has_come_to_the_same_server_again(
+    redis_url: str, redis: Redis, client: Client, clock: ManualClock, errors: Callable[[], list[str]]
+) -> None:
+    """Others had recovered the task, as its lease was over: the newer try must not hide the older one."""
+    await client.enqueue(Task("t", task_id="stuck"))
+    handler = Defiant()
+    options: ServerOptions = {"clock": clock, "shutdown_timeout": 0, "cancel_grace": 0.2}
+    async with asyncio.timeout(20):
+        async with Server(redis_url, handler, **options):
+            await handler.started.wait()
+            async with redis.pipeline() as together:
+                together.lrem(KEYS.active, 1, "stuck")
+                together.zrem(KEYS.lease, "stuck")
+                together.hset(KEYS.task("stuck"), "state", "pending")
+                together.rpush(KEYS.pending, "stuck")
+                await together.execute()
+            await eventually(lambda: _value(len(handler.ran)), lambda count: count == 2)
+    assert [error.startswith("left behind task stuck") for error in errors()].count(True) == 2
+    handler.may_end.set()
 
 
 async def test_a_cancelled_server_does_not_wait_for_a_stuck_handler_either(

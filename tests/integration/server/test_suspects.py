@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from redis.asyncio import Redis
 
 from asynq_py import ActiveTask, Client, Server, Task
@@ -65,3 +66,25 @@ async def test_while_a_suspect_runs_others_wait_as_scheduled_and_keep_their_coun
         assert await redis.hget(KEYS.task("b"), "crashes") == b"2"
         may_end.set()
         await books_become(redis, Books(processed=2))
+
+
+async def test_a_suspect_that_waits_when_the_server_is_cancelled_is_handed_back_and_does_not_begin(
+    redis_url: str, redis: Redis, client: Client
+) -> None:
+    await enqueue_suspects(client, redis, "a", "b")
+    await client.enqueue(Task("t", task_id="beside"))
+    ran: list[str] = []
+
+    async def handler(task: ActiveTask) -> None:
+        ran.append(task.id)
+        serving.cancel()
+        await asyncio.Event().wait()
+
+    server = Server(redis_url, handler, handle_signals=False)
+    serving = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+    left = await books(redis)
+    assert ran == ["beside"]
+    assert (sorted(left.pending), left.active, left.scheduled) == (["a", "beside"], (), {"b"})
