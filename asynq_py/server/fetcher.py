@@ -85,17 +85,18 @@ class Fetcher:
     async def return_unanswered(self) -> None:
         """Hand back what fetches took whose answers never reached us."""
         lost = [(queue, request) for queue, requests in self._unanswered.items() for request in requests]
-        for queue, request in lost:
-            try:
-                taken = await self._broker.dequeue(
-                    queue, 0, expires_at=request.expires_at, token=request.token, repeated=True
-                )
-                await self._broker.requeue(queue, [Owned(task.id, request.token) for task in taken or ()])
-            except (BrokerUnavailableError, BrokerError) as error:
-                logger.warning(
-                    "queue %r: tasks fetched last come back when their leases end: %s", queue, error
-                )
         self._unanswered.clear()
+        # all at once: if Redis does not answer, it is waited for once and not for each
+        await asyncio.gather(*(self._return(*item) for item in lost))
+
+    async def _return(self, queue: str, request: Request) -> None:
+        try:
+            taken = await self._broker.dequeue(
+                queue, 0, expires_at=request.expires_at, token=request.token, repeated=True
+            )
+            await self._broker.requeue(queue, [Owned(task.id, request.token) for task in taken or ()])
+        except (BrokerUnavailableError, BrokerError) as error:
+            logger.warning("queue %r: tasks fetched last come back when their leases end: %s", queue, error)
 
     async def _fetch(self, queue: str, count: int, *, directly: bool = False) -> int:
         """Take tasks from one queue. What goes wrong here harms this queue alone."""

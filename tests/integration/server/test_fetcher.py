@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from asynq_py.broker.broker import Broker, Fetched
 from asynq_py.broker.lanes import open_lane
+from asynq_py.broker.scripts import load
 from asynq_py.connection import Connector
 from asynq_py.outage import Outage
 from asynq_py.server.config import ServerConfig
@@ -20,6 +21,7 @@ from tests.proxy import Cut, Hold, Lose, Proxy
 from tests.state import dump, kept, new, seed, state
 
 LEASE = 30.0
+DEQUEUE, REQUEUE = (load(name).sha.encode() for name in ("dequeue", "requeue"))
 
 
 class Taken(NamedTuple):
@@ -106,3 +108,26 @@ async def test_what_an_answer_brings_when_its_lease_is_over_is_taken_anew(
     assert (task.id, task.crashes) == ("a", 0)
     assert request.valid_until > clock.monotonic()
     assert await redis.zscore("asynq:{q}:lease", "a") > clock.time()  # type: ignore[operator]
+
+
+async def test_what_lost_answers_took_is_handed_back_together_in_the_end(
+    proxy: Proxy, redis: Redis, broker: Broker, clock: ManualClock
+) -> None:
+    """If Redis does not answer then, a server waits for that once when it ends, and not for each queue."""
+    for queue in "qr":
+        await broker.enqueue(queue, [new(queue)])
+    connector = Connector(proxy.url)
+    lane = open_lane(connector, role="test")
+    config = ServerConfig(queues={"q": 2, "r": 1}, strict_priority=True, clock=clock)
+    fetcher = Fetcher(Broker(lane, clock), config, Outage("Redis"), lambda *_: None)
+    proxy.inject(Cut(), times=2)
+    assert await fetcher.fetch(1) == 0
+    before = len(proxy.requests)
+
+    await fetcher.return_unanswered()
+    await lane.aclose()
+
+    scripts = [request[1] for request in proxy.requests[before:] if request[0] == b"EVALSHA"]
+    assert scripts == [DEQUEUE, DEQUEUE, REQUEUE, REQUEUE]
+    for queue in "qr":
+        assert await redis.lrange(f"asynq:{{{queue}}}:pending", 0, -1) == [queue.encode()]
