@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -113,7 +114,9 @@ class Node:
             raise NoConnection(f"{setting}={path!r} ({TLS_FILES[setting]}) cannot be read: {reason}")
         connection = self._kind(**{**settings, **_OURS, "retry": Retry(NoBackoff(), 0), "client_name": name})
         try:
-            await connection.connect()
+            # the driver times the connection out, but not the greetings that follow
+            async with asyncio.timeout(self.timeout):
+                await connection.connect()
         except BaseException:  # cancelled, perhaps: the driver would leave the socket open
             await connection.disconnect(nowait=True)
             raise

@@ -84,3 +84,13 @@ async def test_nobody_listens_any_more_after_the_end(connector: Connector, redis
         assert await redis.publish("asynq:cancel", "a") == 1
 
     await eventually(lambda: redis.publish("asynq:cancel", "a"), lambda heard_it: heard_it == 0)
+
+
+async def test_a_server_that_accepts_and_then_says_nothing_is_told(proxy: Proxy) -> None:
+    """A frozen one, say: its machine still answers for it."""
+    proxy.inject(Hold(), at=b"CLIENT")
+    hasty = f"{proxy.url}?socket_timeout=0.2"
+
+    async with asyncio.timeout(20):
+        with pytest.raises(BrokerUnavailableError, match="no answer in time"):
+            await anext(cancelations(Connector(hasty)))

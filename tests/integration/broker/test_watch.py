@@ -117,3 +117,13 @@ async def test_closing_twice_is_fine(watch: Watch, redis: Redis) -> None:
     await watch.aclose()
 
     assert await watch.has_work() is True
+
+
+async def test_a_server_that_accepts_and_then_says_nothing_is_told(proxy: Proxy) -> None:
+    """A frozen one, say: its machine still answers for it."""
+    proxy.inject(Hold(), at=b"CLIENT")
+    hasty = f"{proxy.url}?socket_timeout=0.2"
+
+    async with asyncio.timeout(20):
+        with pytest.raises(BrokerUnavailableError, match="no answer in time"):
+            await Watch(Connector(hasty), "q").has_work()
