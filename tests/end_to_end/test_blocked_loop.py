@@ -14,9 +14,10 @@ from tests.end_to_end.processes import Option, Workers
 from tests.eventually import eventually
 
 KEYS = QueueKeys("default")
-QUICK: dict[str, Option] = {"lease": 2, "recover_interval": 0.1, "concurrency": 1}
+QUICK: dict[str, Option] = {"lease": 6, "recover_interval": 0.1, "concurrency": 1}
 
 
+@pytest.mark.timeout(120)
 async def test_a_task_that_blocks_the_loop_for_three_leases_runs_once(
     workers: Workers, redis: Redis, client: Client, tmp_path: Path
 ) -> None:
@@ -28,13 +29,16 @@ async def test_a_task_that_blocks_the_loop_for_three_leases_runs_once(
     await workers.start(**QUICK)
 
     first = await redis.zscore(KEYS.lease, "a") or 0.0
-    await eventually(lambda: redis.zscore(KEYS.lease, "a"), lambda score: (score or 0.0) > first + 3)
+    await eventually(
+        lambda: redis.zscore(KEYS.lease, "a"), lambda score: (score or 0.0) > first + 12, within=60
+    )
     (tmp_path / "go.0").touch()
 
     await books_become(redis, Books(processed=1))
     assert await workers.noted("started") == await workers.noted("ended") == {"a": 1}
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("options", "timeout"), [({"max_loop_block": 0.5}, 600), ({}, 1)], ids=["max_loop_block", "its deadline"]
 )
@@ -53,7 +57,7 @@ async def test_a_task_that_blocks_the_loop_too_long_is_run_by_another_and_the_fi
     await eventually(lambda: workers.noted("started"))
 
     await workers.start(**QUICK, max_loop_block=600)
-    await eventually(lambda: workers.noted("started"), lambda started: started["a"] == 2)
+    await eventually(lambda: workers.noted("started"), lambda started: started["a"] == 2, within=60)
     assert await redis.hget(KEYS.task("a"), "crashes") == b"1"
 
     (tmp_path / "go.0").touch()  # the first one ends; it alone is free then

@@ -93,8 +93,10 @@ async def test_signals_at_any_moment_leave_nothing_active(
         process = await workers.start(concurrency=3, shutdown_timeout=0.02)
         await eventually(lambda: workers.noted("started"), lambda now, seen=seen: len(now) > seen)  # type: ignore[misc]
         await asyncio.sleep(0.01 * signals)
-        for _ in range(signals):
-            process.terminate()
+        process.send_signal(signal.SIGSTOP)  # so that it gets them all, and not the last when it has ended
+        for number in (signal.SIGTERM, signal.SIGINT)[:signals]:
+            process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
         assert await asyncio.wait_for(process.wait(), 30) == 0
         left = await books(redis)
         assert (left.active, left.unleased) == ((), set())

@@ -125,7 +125,7 @@ async def test_a_function_that_tells_no_key_leaves_a_task_unlimited(redis_url: s
 
 
 async def test_a_hold_is_renewed_as_long_as_its_process_lives(redis_url: str, redis: Redis) -> None:
-    async with ConcurrencyLimit(redis_url, 1, name="gpu", lease=1) as limit:
+    async with ConcurrencyLimit(redis_url, 1, name="gpu", lease=4) as limit:
         hold = await limit.try_acquire()
         assert hold
 
@@ -134,7 +134,7 @@ async def test_a_hold_is_renewed_as_long_as_its_process_lives(redis_url: str, re
             return float(hold[1]) / 1_000_000
 
         first = await end_of_lease()
-        await eventually(end_of_lease, lambda end: end > first + 1)  # it outlived its first lease
+        await eventually(end_of_lease, lambda end: end > first + 4)  # it outlived its first lease
         hold.release()
         assert await limit.try_acquire()
 
@@ -156,7 +156,7 @@ import asyncio, sys
 from asynq_py import ConcurrencyLimit
 
 async def main():
-    limit = ConcurrencyLimit(sys.argv[1], 1, name="gpu", lease=1)
+    limit = ConcurrencyLimit(sys.argv[1], 1, name="gpu", lease=5)
     async with limit.place():
         print("held", flush=True)
         await asyncio.Event().wait()
@@ -173,10 +173,10 @@ async def test_a_process_that_is_killed_frees_its_place(redis_url: str) -> None:
         assert process.stdout
         async with asyncio.timeout(20):
             assert await process.stdout.readline() == b"held\n"
-        async with ConcurrencyLimit(redis_url, 1, name="gpu", lease=1) as limit:
+        async with ConcurrencyLimit(redis_url, 1, name="gpu", lease=5) as limit:
             assert await limit.try_acquire() is None
             process.send_signal(signal.SIGKILL)
-            async with limit.place(timeout=20):
+            async with limit.place(timeout=40):
                 assert await limit.try_acquire() is None
     finally:
         if process.returncode is None:

@@ -198,7 +198,7 @@ async def test_no_more_than_so_many_functions_run_at_the_same_time(make: Make, r
         most = max(most, len(running))
         if most >= AT_ONCE:
             all_run.set()
-        await asyncio.wait_for(all_run.wait(), 10)
+        await asyncio.wait_for(all_run.wait(), 40)
         await redis.exists("asynq:{q}:groups")
         running.discard(group)
         return Task("joined")

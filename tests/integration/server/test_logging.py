@@ -27,7 +27,7 @@ from tests.state import message_of
 
 CANARY = "canary-4711"
 ID, TYPE, QUEUE = "the-id", "the:type", "the-queue"
-ENDS_AT_ONCE: ServerOptions = {"queues": [QUEUE], "shutdown_timeout": 0, "lease": 2.0}
+ENDS_AT_ONCE: ServerOptions = {"queues": [QUEUE], "shutdown_timeout": 0, "lease": 8.0}
 
 
 @pytest.fixture

@@ -208,12 +208,12 @@ async def test_a_shutdown_that_is_cancelled_hands_tasks_back_and_later_ones_retu
     server = Server(redis_url, endless, shutdown_timeout=60)
     await server.start()
     await client.enqueue(Task("t"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await started.wait()
     impatient, patient = (asyncio.create_task(server.shutdown()) for _ in range(2))
     await asyncio.sleep(0)
     impatient.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(asyncio.CancelledError):
             await impatient
         await patient

@@ -17,7 +17,7 @@ from tests.eventually import eventually
 
 T = TypeVar("T")
 KEYS = QueueKeys("default")
-ONE: ServerOptions = {"concurrency": 1, "cancel_grace": 0.2, "lease": 2.0}
+ONE: ServerOptions = {"concurrency": 1, "cancel_grace": 0.2, "lease": 8.0}
 
 
 class Defiant:
@@ -131,7 +131,7 @@ async def test_a_stuck_handler_keeps_no_server_from_ending_and_its_task_is_not_h
 
         running = asyncio.all_tasks()
         handler.may_end.set()
-        await asyncio.wait(running - {_this_task()}, timeout=5)
+        await asyncio.wait(running - {_this_task()}, timeout=15)
     assert await books(redis) == Books(active=("stuck",))  # nor does it write anything later
 
 
