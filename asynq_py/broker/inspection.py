@@ -235,7 +235,7 @@ class Inspection:
     async def ask_to_cancel(self, queue: str, task_id: str) -> bool:
         """Leave word with a task that runs, for who runs it. Returns False where it does not. Source: Q-42."""
         k = QueueKeys(queue)
-        return await self._lane.post(_ASK_TO_CANCEL([k.task(task_id), k.lease], (task_id,))) == 1
+        return bool(await self._lane.post(_ASK_TO_CANCEL([k.task(task_id), k.lease], (task_id,))))
 
     async def _moved(self, command: Command) -> Moved:
         return Moved((await self._lane.post(command)).decode())
