@@ -119,6 +119,12 @@ def test_a_script_unpacks_only_what_its_caller_has_bounded(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=_id)
+def test_a_script_takes_no_message_apart(path: Path) -> None:
+    """What it read of a newer peer's fields, or of large numbers, it would write back mangled."""
+    assert not re.search(r"\bcjson\b|\bcmsgpack\b|\bstruct\.", _code(path))
+
+
+@pytest.mark.parametrize("path", FILES, ids=_id)
 def test_a_script_takes_its_time_from_its_caller(path: Path) -> None:
     """One clock decides, and tests can move it."""
     assert not re.search(r"'TIME'|os\.(?:time|clock)", _code(path), re.IGNORECASE)

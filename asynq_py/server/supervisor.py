@@ -24,7 +24,7 @@ from asynq_py.signals import signals
 logger = logging.getLogger(__name__)
 
 SHORT_LIFE: Final = 5.0  # seconds; a process that lives no longer has failed to start
-LAST_WORD: Final = 1.0  # seconds for what a dead process has said, and we have not read
+LAST_WORD: Final = 5.0  # seconds for what a dead process has said, and we have not read
 FAILURES: Final = 5  # of these in a row, and we give up
 SHORTEST_PAUSE: Final = 0.2  # seconds before a process is replaced; doubled with each failure
 MAKER: Final = "a function that returns a Server, named in a module so that other processes can import it"

@@ -14,22 +14,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from asynq_py import ActiveTask, Server, Supervisor
+from tests.eventually import eventually
 
 
 async def handler(task: ActiveTask) -> None:
     if task.type == "die":
         os._exit(9)
     if task.type == "hang" and not task.crashes:
-        await asyncio.sleep(
-            2.5
-        )  # meanwhile the supervisor has been told: that happens on this loop, every second
-        task.progress(1)
+        await asyncio.sleep(2.5)
+        task.progress(1)  # by now the supervisor has been told: that is done on this loop, every second
         await asyncio.Event().wait()
-    await asyncio.sleep(float(task.payload or 0))
+    if task.type == "wait for file":
+        await eventually(lambda: asyncio.to_thread(os.path.exists, task.payload), within=60)
 
 
 def make(url: str) -> Server:
-    return Server(url, handler, lease=6, recover_interval=0.2, concurrency=5)
+    return Server(url, handler, lease=6, recover_interval=0.2, concurrency=5, shutdown_timeout=1000)
 
 
 def broken(url: str) -> Server:

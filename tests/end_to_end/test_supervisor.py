@@ -38,6 +38,7 @@ async def start(redis_url: str) -> AsyncGenerator[Start]:
                 *(sys.executable, "-W", "error", "-m", "tests.end_to_end.supervised"),
                 *(redis_url, str(processes), kind, *more),
                 cwd=ROOT,
+                start_new_session=True,  # and so a group, as a shell makes one
             )
             stack.push_async_callback(end, process)
             return process
@@ -45,11 +46,19 @@ async def start(redis_url: str) -> AsyncGenerator[Start]:
         yield start
 
 
-async def pids(redis: Redis) -> set[int]:
-    """Of the servers that say they live."""
+async def servers(redis: Redis) -> list[ServerInfo]:
+    """Those that say they live."""
     names = await redis.zrange("asynq:servers", 0, -1)
     found = [await redis.get(str(name, "ascii")) for name in names if isinstance(name, bytes)]
-    return {ServerInfo.FromString(data).pid for data in found if isinstance(data, bytes)}
+    return [ServerInfo.FromString(data) for data in found if isinstance(data, bytes)]
+
+
+async def pids(redis: Redis) -> set[int]:
+    return {server.pid for server in await servers(redis)}
+
+
+async def states(redis: Redis) -> list[str]:
+    return [server.status for server in await servers(redis)]
 
 
 async def all_serve(redis: Redis) -> set[int]:
@@ -71,16 +80,27 @@ async def none_lives(workers: set[int]) -> None:
     await eventually(living, lambda seen: not seen)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("ending", ["TERM", "INT", "Ctrl-C"])
 async def test_all_processes_end_with_the_supervisor_and_what_runs_is_finished(
-    start: Start, redis: Redis, client: Client, ending: signal.Signals
+    start: Start, redis: Redis, client: Client, tmp_path: Path, ending: str
 ) -> None:
+    """F21: a Ctrl-C in a terminal is for its whole group; told of it twice, processes would hand back."""
+    may_end = tmp_path / "may end"
     supervisor = await start("works")
     workers = await all_serve(redis)
-    await client.enqueue_many([Task("t", "0.5", task_id=str(n)) for n in range(5 * PROCESSES)])
+    await client.enqueue_many([Task("wait for file", str(may_end)) for n in range(5 * PROCESSES)])
     await eventually(lambda: books(redis), lambda seen: len(seen.active) == 5 * PROCESSES)
 
-    supervisor.send_signal(ending)
+    match ending:
+        case "TERM":
+            supervisor.terminate()
+        case "INT":
+            supervisor.send_signal(signal.SIGINT)
+        case _:
+            os.killpg(supervisor.pid, signal.SIGINT)
+    await eventually(lambda: states(redis), lambda seen: seen == ["closed"] * PROCESSES)
+    may_end.touch()
 
     assert await supervisor.wait() == 0
     assert await books(redis) == Books(processed=5 * PROCESSES)

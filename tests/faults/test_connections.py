@@ -23,12 +23,11 @@ from asynq_py import (
     TaskInfo,
 )
 from asynq_py.broker.broker import Broker
-from asynq_py.broker.lanes import open_lane
-from asynq_py.connection import Connector
 from tests.books import Books, books, books_become
 from tests.clock import ManualClock
 from tests.eventually import eventually
 from tests.integration.broker.test_faults import BEFORE, CALLS
+from tests.lanes import lane_to
 from tests.proxy import Answer, Cut, Hold, Proxy
 from tests.state import dump, seed
 
@@ -40,11 +39,8 @@ GARBAGE = [b"garbage\r\n", b"\x00\r\n", b":one\r\n", b"*x\r\n", b"$-5\r\n", b"?\
 @pytest.fixture
 async def shaky(proxy: Proxy, clock: ManualClock) -> AsyncGenerator[Broker]:
     """A broker behind the proxy."""
-    connector = Connector(proxy.url)
-    lane = open_lane(connector, role="test")
-    yield Broker(lane, clock)
-    await lane.aclose()
-    await connector.aclose()
+    async with lane_to(proxy.url) as lane:
+        yield Broker(lane, clock)
 
 
 async def known(call: Callable[[Broker], Awaitable[object]], broker: Broker, redis: Redis) -> None:
@@ -108,7 +104,7 @@ async def test_of_a_batch_whose_answer_breaks_off_each_task_gets_its_answer(
     proxy: Proxy, redis: Redis
 ) -> None:
     """F8: stored, refused for its ID, refused for its lock, each as if nothing had happened."""
-    async with Client(proxy.url) as client:
+    async with Client(proxy.url, timeout=50) as client:
         await client.enqueue(Task("t", "used", task_id="used"))
         await client.enqueue(Task("t", "locked", unique=600))
         for length in range(0, 20, 3):
@@ -134,7 +130,7 @@ async def test_a_hundred_answers_to_an_enqueue_are_lost_and_no_task_is_doubled_o
     proxy: Proxy, redis: Redis
 ) -> None:
     """F2."""
-    async with Client(proxy.url) as client:
+    async with Client(proxy.url, timeout=50) as client:
         await client.enqueue(Task("t", task_id="first"))
         for number in range(100):
             proxy.inject(Cut())
@@ -144,7 +140,7 @@ async def test_a_hundred_answers_to_an_enqueue_are_lost_and_no_task_is_doubled_o
 
 async def test_hundreds_may_enqueue_at_once_by_one_connection(proxy: Proxy, redis: Redis) -> None:
     """F10: there is no pool that could be empty."""
-    async with Client(proxy.url) as client:
+    async with Client(proxy.url, timeout=50) as client:
         await client.ping()
         held = proxy.inject(Hold())
         calls = [asyncio.ensure_future(client.enqueue(Task("t"))) for _ in range(500)]
@@ -213,6 +209,20 @@ async def test_each_task_runs_once_though_connections_are_closed_again_and_again
     assert runs == Counter(names)
 
 
+async def test_a_server_goes_on_with_its_work_after_each_of_many_breaks(
+    proxy: Proxy, redis: Redis, client: Client
+) -> None:
+    """Workers of others have been found deaf after a reconnection: alive, and taking nothing any more."""
+    async with Server(proxy.url, lambda task: None):
+        for number in range(1, 26):
+            await client.enqueue(Task("t"))
+            await books_become(redis, Books(processed=number))
+            proxy.is_refusing = True
+            proxy.cut_all()
+            await eventually(lambda: _number(proxy.connected), lambda connected: connected == 0)
+            proxy.is_refusing = False
+
+
 @pytest.mark.parametrize("ends", ["completes", "fails"])
 async def test_a_task_that_ended_before_its_lost_answer_was_asked_for_again_is_no_conflict(
     proxy: Proxy, redis_url: str, redis: Redis, ends: str
@@ -238,8 +248,12 @@ async def test_a_task_that_ended_before_its_lost_answer_was_asked_for_again_is_n
 async def test_an_id_that_the_caller_chose_is_still_a_conflict(
     proxy: Proxy, redis_url: str, redis: Redis
 ) -> None:
-    async with Client(redis_url) as other, Client(proxy.url) as client:
+    async with Client(redis_url) as other, Client(proxy.url, timeout=50) as client:
         await other.enqueue(Task("t", "theirs"), task_id="a")
         proxy.inject(Cut())
         with pytest.raises(TaskIDConflictError):
             await client.enqueue(Task("t", "ours"), task_id="a")
+
+
+async def _number(number: int) -> int:
+    return number

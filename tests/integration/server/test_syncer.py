@@ -107,7 +107,8 @@ async def test_the_last_outcomes_are_written_when_redis_comes_back_during_shutdo
         proxy.is_refusing = False
 
     await client.enqueue(Task("t", task_id="a"))
-    async with Server(proxy.url, handler, shutdown_timeout=0), asyncio.timeout(30):
+    # the grace is that of Redis as well, and long, lest a slow machine use it up
+    async with Server(proxy.url, handler, shutdown_timeout=0, cancel_grace=40), asyncio.timeout(50):
         await started.wait()
     assert await books(redis) == Books(pending=("a",))
 
