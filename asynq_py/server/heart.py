@@ -38,7 +38,8 @@ def heart(
         def cancel_for(reason: CancelReason) -> Callable[[Attempt], object]:
             return lambda attempt: outside.loop.call_soon_threadsafe(attempt.cancel, reason)
 
-        leases = open_lane(connector, role="leases")
+        # a lease must outlive a connection on which no answer comes
+        leases = open_lane(connector, role="leases", timeout=min(connector.timeout, config.lease / 4))
         watchdog = Watchdog(outside, inflight)
         heartbeater = Heartbeater(
             *(Broker(leases, clock), Registry(leases), config, inflight, outage),

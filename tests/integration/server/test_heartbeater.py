@@ -23,7 +23,7 @@ from asynq_py.wire.messages import ServerInfo, WorkerInfo
 from tests.books import Books, books
 from tests.clock import ManualClock
 from tests.eventually import eventually
-from tests.proxy import Proxy
+from tests.proxy import Hold, Proxy
 from tests.state import NOW, dump, seed
 
 KEYS = QueueKeys("default")
@@ -224,6 +224,23 @@ async def test_a_lease_that_ends_while_redis_is_away_cancels_the_handler(
         proxy.is_refusing = False
     assert running.reasons == [CancelReason.LEASE_LOST]
     assert (await books(redis)).active == ("a",)
+
+
+async def test_a_beat_does_not_wait_for_an_answer_until_the_leases_are_over(
+    proxy: Proxy, client: Client, clock: ManualClock
+) -> None:
+    """However patient other connections are: the next one brings another connection, and extends them."""
+    beat = [b"ZADD", b"asynq:servers"]
+    held = proxy.inject(Hold(), at=b"ZADD")
+
+    async def beats() -> int:
+        return sum(request[:2] == beat for request in proxy.requests)
+
+    async with busy(f"{proxy.url}?socket_timeout=60", client, clock=clock, lease=LEASE) as running:
+        await held.happened.wait()
+        await eventually(beats, lambda count: count > 1)
+        assert running.reasons == []
+    held.release.set()
 
 
 async def test_the_error_handler_hears_of_a_lost_lease(redis_url: str, redis: Redis, client: Client) -> None:
