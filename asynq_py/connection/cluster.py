@@ -103,6 +103,9 @@ class Cluster:
                 self._is_stale = True
                 if not self._owners:
                     raise
+            except asyncio.CancelledError:
+                self._is_stale = True
+                raise
             finally:
                 self._looked_at = time.monotonic()
 

@@ -220,6 +220,26 @@ async def test_slots_are_asked_for_once_by_all_who_need_them(connector: Connecto
     assert 1 <= asked <= cluster.ASKED_AT_ONCE
 
 
+async def test_a_look_at_the_slots_that_is_cancelled_is_made_up_for(
+    connector: Connector, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PAUSE", 0.0)
+    place = connector.cluster
+    assert place is not None
+    await place.look()
+    place.distrust()
+    looking = asyncio.create_task(place.look())
+    await asyncio.sleep(0)
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    before = sum(_asked(process) for process in nodes.processes)
+
+    await place.look()
+
+    assert sum(_asked(process) for process in nodes.processes) > before
+
+
 def _asked(process: Process) -> int:
     told = process.said("INFO", "commandstats").get("cmdstat_cluster|slots", "calls=0,")
     return int(told.partition("calls=")[2].partition(",")[0])
