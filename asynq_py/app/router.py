@@ -254,11 +254,22 @@ class Router:
             executor=executor,
         )
         task: TypedTask[..., Any] = (AsyncTask if is_async else PlainTask)(declaration, options)
+        if _is_of_a_cell(task):
+            if executor == "process":
+                raise InvalidOptionError("executor", executor, "with a function of a module, not of a cell")
+            self._forget(task.type)
         _check_unique([*self._all_tasks(), task])
         declaration.read_early()
         task.check_unique_key()
         self._tasks.append(task)
         return task
+
+    def _forget(self, task_type: str) -> None:
+        """A cell that is run again declares its tasks anew."""
+        old = [task for task in self._tasks if task.type == task_type and _is_of_a_cell(task)]
+        gone = [task.declaration for task in old]
+        self._tasks = [task for task in self._tasks if task not in old]
+        self._entries = [entry for entry in self._entries if entry.task.declaration not in gone]
 
     # -- for the app ------------------------------------------------------------------------------------
 
@@ -275,6 +286,15 @@ class Router:
 
 def _can_be_included(router: object) -> bool:
     return isinstance(router, Router) and not router._home.is_root and router._home.parent is None
+
+
+def _is_of_a_cell(task: TypedTask[..., Any]) -> bool:
+    """Was its function typed into a notebook or a shell?"""
+    function = inspect.unwrap(task.declaration.function) if task.declaration.function is not None else None
+    if not inspect.isfunction(function) or function.__module__ != "__main__":
+        return False
+    file = function.__code__.co_filename
+    return file.startswith("<") or "ipykernel_" in file
 
 
 def _check_unique(tasks: Sequence[TypedTask[..., Any]]) -> None:
