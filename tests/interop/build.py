@@ -65,6 +65,12 @@ def metrics(folder: Path) -> Path:
 
 
 @cache
+def soak(folder: Path) -> Path:
+    """Build the worker of the load of tests/verify/chaos. Raises: NoPeerError."""
+    return _extension("soak", folder)
+
+
+@cache
 def documented() -> str:
     """What `go doc` tells of the newest version's public names. Raises: NoPeerError."""
     go_version()
@@ -93,7 +99,7 @@ def _extension(name: str, folder: Path) -> Path:
     source = SOURCE / name
     fetched = _go("mod", "download", timeout=DOWNLOAD_TIMEOUT, source=source)
     if fetched.returncode != 0:
-        raise NoPeerError(f"asynq/x cannot be downloaded: {fetched.stderr.strip()[-300:]}")
+        raise NoPeerError(f"what {name} needs cannot be downloaded: {fetched.stderr.strip()[-300:]}")
     program = folder / name
     built = _go("build", "-buildvcs=false", "-o", str(program), ".", timeout=BUILD_TIMEOUT, source=source)
     assert built.returncode == 0, built.stderr

@@ -15,14 +15,16 @@ pytestmark = [
 
 
 def test_a_soak_breaks_no_promise() -> None:
-    verdict = soak.run(soak.Settings("standalone", seconds=8.0, seed="smoke"))
+    verdict = soak.run(soak.Settings("standalone", seconds=8.0, seed="smoke", has_go=False))
 
     assert not verdict.broken
     assert verdict.figures["runs"]
 
 
 def test_a_soak_of_a_broken_product_fails() -> None:
-    settings = soak.Settings("standalone", seconds=4.0, seed="smoke", broken="done-keeps-hashes")
+    settings = soak.Settings(
+        "standalone", seconds=4.0, seed="smoke", broken="done-keeps-hashes", has_go=False
+    )
 
     verdict = soak.run(settings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,9 @@ from tests.verify.chaos.accounts import account
 from tests.verify.chaos.causes import Bounds
 from tests.verify.chaos.ledger import Entry
 from tests.verify.chaos.nemesis import FAULTS, plan
-from tests.verify.chaos.verdict import Remains, Verdict, judge
+from tests.verify.chaos.remains import Remains
+from tests.verify.chaos.tally import Verdict
+from tests.verify.chaos.verdict import judge
 
 BOUNDS = Bounds(lease=4.0, skew=2.0, scan=0.5)
 
@@ -25,18 +28,19 @@ def story(text: str) -> list[Entry]:
     return entries
 
 
-def verdict(text: str, left: Books, *, forgets: bool = False) -> Verdict:
-    return judge(account(story(text)), Remains({"default": left}), BOUNDS, forgets=forgets)
+def verdict(text: str, left: Books, *, forgets: bool = False, **more: Any) -> Verdict:
+    """`more`: of Remains."""
+    return judge(account(story(text)), Remains({"default": left}, **more), BOUNDS, forgets=forgets)
 
 
 ASKED = "1 producer-0.1 intent a default work - 0.0 0\n2 producer-0.1 ack a"
-RUN = "3 worker-0.1 begin a 0 0\n4 worker-0.1 end a ok"
-AGAIN = "10 worker-1.1 begin a 0 1\n11 worker-1.1 end a ok"
+RUN = "3 worker-0.1 begin a 0 0 default\n4 worker-0.1 end a ok"
+AGAIN = "10 worker-1.1 begin a 0 1 default\n11 worker-1.1 end a ok"
 ONE = Books(processed=1)
 
 
-def broken(text: str, left: Books = ONE, *, forgets: bool = False) -> set[str]:
-    return set(verdict(text, left, forgets=forgets).broken)
+def broken(text: str, left: Books = ONE, *, forgets: bool = False, **more: Any) -> set[str]:
+    return set(verdict(text, left, forgets=forgets, **more).broken)
 
 
 def test_a_task_that_was_run_once_breaks_no_promise() -> None:
@@ -130,14 +134,14 @@ def test_a_run_after_a_failed_one_is_no_duplicate() -> None:
 
 def test_a_task_whose_enqueueing_was_answered_after_it_had_run_may_run_again() -> None:
     late = ASKED.replace("\n2 producer-0.1 ack a", "")
-    again = AGAIN.replace("0 1", "0 0")
+    again = AGAIN.replace("0 1 default", "0 0 default")
     assert not broken(f"{late}\n{RUN}\n5 producer-0.1 ack a\n{again}", replace(ONE, processed=2))
 
 
 def test_two_runs_at_the_same_time_need_a_fault_that_keeps_one_from_knowing() -> None:
     beside = (
-        "3 worker-0.1 begin a 0 0\n3.1 nemesis fault worker-0.1 term-worker 0.0\n"
-        "3.2 worker-1.1 begin a 0 0\n3.3 worker-0.1 end a shutdown\n3.4 worker-1.1 end a ok"
+        "3 worker-0.1 begin a 0 0 default\n3.1 nemesis fault worker-0.1 term-worker 0.0\n"
+        "3.2 worker-1.1 begin a 0 0 default\n3.3 worker-0.1 end a shutdown\n3.4 worker-1.1 end a ok"
     )
     assert broken(f"{ASKED}\n{beside}") == {"runs at the same time, unexplained"}
 
@@ -151,10 +155,10 @@ def test_a_final_transition_is_counted_once() -> None:
 UNIQUE = """
 1 producer-0.1 intent a default unique key 0.0 0
 2 producer-0.1 ack a
-2.1 worker-0.1 begin a 0 0
+2.1 worker-0.1 begin a 0 0 default
 {}
 2.9 worker-0.1 end a ok
-3 worker-0.1 begin b 0 0
+3 worker-0.1 begin b 0 0 default
 4 worker-0.1 end b ok
 """
 TWO = Books(processed=2)
@@ -167,6 +171,159 @@ def test_of_two_unique_tasks_the_second_waits_for_the_end_of_the_first() -> None
     assert not broken(UNIQUE.format(second.format(3, 95)), TWO)
 
 
+def unique(temper: str, *asked: tuple[float, str]) -> str:
+    return "\n".join(
+        f"{at} producer-0.1 intent {task_id} default {temper} key 0.0 0\n"
+        f"{at + 0.1} producer-0.1 ack {task_id}"
+        for at, task_id in asked
+    )
+
+
+def ran(task_id: str, at: float, end: str = "ok") -> str:
+    return f"{at} worker-0.1 begin {task_id} 0 0 default\n{at + 0.1} worker-0.1 end {task_id} {end}"
+
+
+@pytest.mark.parametrize("rule", ["until-success", "until-end"])
+def test_a_rule_keeps_others_off_until_the_first_has_ended(rule: str) -> None:
+    asked = unique(rule, (1, "a"), (2, "b"))
+    assert broken(in_order(asked, ran("a", 3), ran("b", 4)), TWO) == {"unique tasks beside each other"}
+    assert not broken(in_order(asked, ran("a", 1.5), ran("b", 4)), TWO)
+
+
+def test_a_rule_for_a_time_keeps_others_off_for_that_time_whatever_becomes_of_the_first() -> None:
+    soon, late = (unique("for-a-time", (1, "a"), (at, "b")) for at in (2, 4))
+    runs = ran("a", 1.2), ran("b", 5)
+    assert broken(in_order(soon, *runs), TWO) == {"unique tasks beside each other"}
+    assert not broken(in_order(late, *runs), TWO)
+
+
+def test_a_task_that_is_replaced_is_not_lost_and_does_not_run_any_more() -> None:
+    asked = unique("replacing", (1, "a"), (2, "b"))
+    assert not broken(in_order(asked, ran("b", 3)))
+    assert broken(in_order(asked, ran("a", 1.5))) == {"acknowledged tasks lost"}
+    assert broken(in_order(asked, ran("b", 3), ran("a", 4)), TWO) == {"tasks run after they were replaced"}
+
+
+def test_a_success_that_was_not_written_may_be_replaced_and_is_not_counted_then() -> None:
+    asked = unique("replacing", (1, "a"), (9, "b"))
+    killed = "4.1 nemesis fault worker-0.1 kill-worker 0.0\n4.2 nemesis exited worker-0.1 -9"
+    after = ran("b", 10).replace("worker-0.1", "worker-1.1")
+    assert broken(in_order(asked, ran("a", 4), after)) == {"final transitions not counted"}
+    assert not broken(in_order(asked, ran("a", 4), killed, after))
+
+
+def in_order(*parts: str) -> str:
+    lines = [line for part in parts for line in part.splitlines() if line]
+    return "\n".join(sorted(lines, key=lambda line: float(line.split()[0])))
+
+
+MEMBERS = """
+1 producer-0.1 intent a default member - 0.0 0
+1 producer-0.1 intent b default member - 0.0 0
+2 producer-0.1 ack a
+2 producer-0.1 ack b
+3 worker-0.1 gathers g ["a","b"]
+"""
+DIGEST = '4 worker-0.1 members d ["a","b"]\n' + ran("d", 4)
+
+
+def test_each_member_of_a_group_is_in_one_digest_that_has_run() -> None:
+    assert not broken(MEMBERS + DIGEST)
+    assert broken(MEMBERS, Books()) == {"group members lost"}
+    assert broken(MEMBERS + DIGEST.replace("ok", "failed"), Books(processed=1, failed=1)) == {
+        "group members lost"
+    }
+    assert not broken(MEMBERS, Books(archived={"d"}, processed=1, failed=1)) & {"phantoms"}
+
+
+def test_a_member_that_still_waits_is_told_but_not_lost() -> None:
+    assert broken(MEMBERS, Books(), grouped={"a", "b"}) == {"group members that still wait"}
+
+
+def test_a_member_in_two_digests_was_aggregated_twice_unless_it_was_asked_for_twice() -> None:
+    second = '6 worker-0.1 members e ["b"]\n' + ran("e", 6)
+    assert broken(MEMBERS + DIGEST + "\n" + second, TWO) == {"group members aggregated twice"}
+    late = in_order(MEMBERS.replace("2 producer-0.1 ack b", "5 producer-0.1 ack b"), DIGEST, second)
+    assert not broken(late, TWO)
+    fault = "4.5 nemesis fault servers restart 0.2"
+    assert broken(in_order(MEMBERS, DIGEST, fault, second), TWO)
+    assert not broken(in_order(MEMBERS, DIGEST, fault, second), TWO, forgets=True)
+
+
+def test_a_member_does_not_run_by_itself_and_was_asked_for() -> None:
+    alone = "5 worker-0.1 begin a 0 0 default\n6 worker-0.1 end a failed"
+    assert broken(MEMBERS + DIGEST + "\n" + alone, Books(processed=2, failed=1)) == {
+        "group members that ran by themselves"
+    }
+    unknown = DIGEST.replace('"b"]', '"b","c"]')
+    assert broken(MEMBERS + unknown) == {"phantoms: run, and never asked for, or refused"}
+
+
+FLOW = "1 producer-0.1 flow w 2 0\n1.1 producer-0.1 ack w"
+STEPS = (ran("w:0", 2), ran("w:1", 3), ran("w:2", 4))
+JOIN = '5 worker-0.1 joins w:3 ["w:1","w:2"]\n' + ran("w:3", 5)
+AFTER = ran("w:f0", 6)
+SUCCEEDED = {"w": "succeeded"}
+
+
+def of_flow(*parts: str, status: str = "succeeded", left: Books | None = None, **more: Any) -> set[str]:
+    text = in_order(FLOW, *parts)
+    ends = [line.split()[4] for line in text.splitlines() if line.split()[2] == "end"]
+    counted = Books(processed=len(ends), failed=len(ends) - ends.count("ok"))
+    return broken(text, left or counted, flows={"w": status} if status else {}, **more)
+
+
+def test_a_flow_that_succeeds_has_run_all_its_steps_and_what_follows() -> None:
+    assert not of_flow(*STEPS, JOIN, AFTER)
+    undone = {"flows that ended, but steps of them, or what follows, did not run"}
+    assert of_flow(*STEPS[:2], JOIN, AFTER) == undone | {"joins before their parts"}
+    assert of_flow(*STEPS, JOIN) == undone
+
+
+def test_a_flow_must_end_and_must_not_vanish() -> None:
+    assert of_flow(*STEPS, status="running") == {"flows that do not end"}
+    assert of_flow(*STEPS, JOIN, AFTER, status="") == {"flows lost"}
+    fault = "3.5 nemesis fault servers move 0.2"
+    assert not of_flow(*STEPS, JOIN, AFTER, fault, status="", forgets=True)
+    assert of_flow(*STEPS, JOIN, AFTER, fault.replace("3.5", "30"), status="", forgets=True) == {"flows lost"}
+
+
+def test_a_flow_fails_when_a_step_is_put_aside_and_then_its_alarm_runs() -> None:
+    failed = ran("w:0", 2, "failed"), ran("w:f1", 3)
+    aside = Books(archived={"w:0"}, processed=2, failed=1)
+    assert not of_flow(*failed, status="failed", left=aside)
+    assert of_flow(failed[0], status="failed", left=replace(aside, processed=1)) == {
+        "flows that ended, but steps of them, or what follows, did not run"
+    }
+    assert of_flow(*STEPS, JOIN, failed[1], status="failed") == {"flows that failed, though no step did"}
+    assert of_flow(*STEPS, JOIN, AFTER, failed[1]) == {"flows that ended both ways"}
+
+
+def test_a_join_comes_after_its_parts_and_gets_their_results() -> None:
+    assert of_flow(*STEPS[:2], ran("w:2", 5.5), JOIN, AFTER) == {"joins before their parts"}
+    wrong = JOIN.replace('"w:1","w:2"', '"w:1"')
+    assert of_flow(*STEPS, wrong, AFTER) == {"joins of other parts than theirs"}
+
+
+def test_a_step_of_a_flow_that_was_refused_is_a_phantom() -> None:
+    refused = FLOW.replace("ack", "refused")
+    assert broken(f"{refused}\n{ran('w:0', 2)}") == {"phantoms: run, and never asked for, or refused"}
+
+
+def test_a_join_that_runs_twice_needs_a_cause() -> None:
+    assert of_flow(*STEPS, JOIN, AFTER, ran("w:3", 9), left=Books(processed=5)) == {"duplicates unexplained"}
+
+
+def test_a_worker_in_go_has_the_time_of_its_own_lease_to_write_what_it_did() -> None:
+    killed = "15 nemesis fault {0} kill-{1} 0.0\n15.1 nemesis exited {0} -9"
+    again = "40 worker-1.1 begin a 0 1 default\n41 worker-1.1 end a ok"
+    go = RUN.replace("worker-0.1", "go-0.1")
+    assert not broken(f"{ASKED}\n{go}\n{killed.format('go-0.1', 'go')}\n{again}")
+    assert broken(f"{ASKED}\n{RUN}\n{killed.format('worker-0.1', 'worker')}\n{again}") == {
+        "duplicates unexplained"
+    }
+
+
 def test_a_lock_must_not_outlive_its_task() -> None:
     assert broken(f"{ASKED}\n{RUN}", replace(ONE, locks=1)) == {"locks left behind"}
 
@@ -177,7 +334,10 @@ def test_a_task_must_not_run_before_it_is_due() -> None:
 
 def ticks(*begun: str) -> str:
     noted = [f"{n} scheduler-0.1 tick t{n} {n}\n{n} scheduler-1.1 tick u{n} {n}" for n in range(1, 4)]
-    ran = [f"{n} worker-0.1 begin {task} 0 0\n{n}.5 worker-0.1 end {task} ok" for n, task in enumerate(begun)]
+    ran = [
+        f"{n} worker-0.1 begin {task} 0 0 default\n{n}.5 worker-0.1 end {task} ok"
+        for n, task in enumerate(begun)
+    ]
     return "\n".join(noted + ran)
 
 

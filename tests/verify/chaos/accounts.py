@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.verify.chaos.flows import ALARM, FOLLOWS, Shape
 from tests.verify.chaos.ledger import Entry
 
 TOLD: Final = frozenset({"ack", "unknown", "refused", "duplicate", "conflict"})
@@ -20,6 +22,7 @@ class Run:
     who: str
     at: float
     crashes: int
+    queue: str
     end: str = ""
     ended_at: float = float("inf")
 
@@ -37,6 +40,35 @@ class Account:
     asked_at: float
     told: str = ""
     told_at: float = float("inf")
+
+
+@dataclass(slots=True)
+class FlowAccount:
+    """What producers know of a flow. `told`, `told_at`: as of a task."""
+
+    id: str
+    shape: Shape
+    asked_at: float
+    told: str = ""
+    told_at: float = float("inf")
+
+    def task(self, step: str) -> str:
+        """The ID of the task of a step."""
+        return f"{self.id}:{step}"
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """The IDs of its tasks that have to succeed."""
+        return [self.task(step) for step in self.shape.steps]
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The IDs of the tasks that its join waits for."""
+        return [self.task(step) for step in self.shape.parts]
+
+    @property
+    def all_tasks(self) -> Sequence[str]:
+        return [*self.steps, self.task(FOLLOWS), self.task(ALARM)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +89,9 @@ class Fault:
 class Accounts:
     """`starts`: when each worker began. `deaths`: when each process ended, and by what code. `ticks`: the
     second that a task stands for. `exits`: processes that a task ended. `deaf`: those that did not end when
-    told to. `over_at`: when the faults stopped.
+    told to. `over_at`: when the faults stopped. `digests`: of whom each was made, by
+    ID. `gathered_at`: when a member of a group was first given to be made into a digest. `joined`: what each
+    join got, by ID.
     """
 
     tasks: dict[str, Account] = field(default_factory=dict)
@@ -69,6 +103,28 @@ class Accounts:
     exits: set[str] = field(default_factory=set)
     deaf: list[str] = field(default_factory=list)
     over_at: float = float("inf")
+    flows: dict[str, FlowAccount] = field(default_factory=dict)
+    digests: dict[str, Sequence[str]] = field(default_factory=dict)
+    gathered_at: dict[str, float] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
+    _by_key: dict[str, list[Account]] = field(default_factory=dict)
+
+    @property
+    def by_key(self) -> Mapping[str, Sequence[Account]]:
+        """Unique tasks; all are in the books by then."""
+        if not self._by_key:
+            for task in self.tasks.values():
+                if task.key:
+                    self._by_key.setdefault(task.key, []).append(task)
+        return self._by_key
+
+    def of_key(self, key: str) -> Sequence[Account]:
+        return self.by_key.get(key, ())
+
+    def flow_of(self, task_id: str) -> FlowAccount | None:
+        """The flow that has a task of that ID."""
+        flow = self.flows.get(task_id.rpartition(":")[0])
+        return flow if flow is not None and task_id in flow.all_tasks else None
 
     @property
     def all_runs(self) -> list[Run]:
@@ -90,13 +146,23 @@ def account(entries: Iterable[Entry]) -> Accounts:
                     *(entry.id, queue, temper, "" if key == "-" else key, float(delay), is_kept == "1"),
                     asked_at=entry.at,
                 )
+            case "flow":
+                accounts.flows[entry.id] = FlowAccount(entry.id, Shape.of(entry.detail), entry.at)
             case event if event in TOLD:
-                task = accounts.tasks[entry.id]
-                task.told, task.told_at = event, entry.at
+                asked = accounts.tasks.get(entry.id) or accounts.flows[entry.id]
+                asked.told, asked.told_at = event, entry.at
+            case "gathers":
+                for member in json.loads(entry.detail):
+                    accounts.gathered_at.setdefault(member, entry.at)
+            case "members":
+                accounts.digests[entry.id] = json.loads(entry.detail)
+            case "joins":
+                accounts.joined[entry.id] = entry.detail
             case "tick":
                 accounts.ticks[entry.id] = int(entry.detail)
             case "begin":
-                run = Run(entry.id, entry.who, entry.at, int(entry.detail.split()[1]))
+                _, crashes, queue = entry.detail.split()
+                run = Run(entry.id, entry.who, entry.at, int(crashes), queue)
                 accounts.runs[entry.id].append(run)
                 open_runs[entry.who, entry.id] = run
             case "end":

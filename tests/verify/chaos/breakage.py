@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Final, NamedTuple
 
-from asynq_py.broker import broker, ticks
+from asynq_py.broker import broker, flows, groups, ticks
 from asynq_py.broker.scripts import Script
 
 HASTY: Final = "hasty-ack"  # a producer that believes in a task before Redis has it
+GO_SWALLOWS: Final = "go-swallows"  # workers in Go acknowledge some tasks that they have not done
 
 
 class Breakage(NamedTuple):
@@ -34,20 +35,35 @@ SCRIPTS: Final[Mapping[str, Breakage]] = {
     "locks-are-ignored": Breakage(
         "enqueue", "not redis.call('SET', lock, id, 'NX', 'PX', lock_ms)", "redis.call('GET', lock) == ''"
     ),
+    "rules-are-ignored": Breakage("enqueue_unique", "if not over then", "if false then"),
+    "digests-are-forgotten": Breakage("finish_set", "if state ~= '' then", "if false then"),
+    "members-stay": Breakage(
+        "finish_set", "redis.call('DEL', prefix .. member)", "redis.call('ZADD', group, 1, member)"
+    ),
+    "joins-do-not-wait": Breakage("flow_done", "'w:' .. next, -1) == 0", "'w:' .. next, -1) >= 0"),
+    "joins-are-forgotten": Breakage("flow_done", "redis.call('ZADD', ready, 0, next)", ""),
+    "nothing-follows": Breakage("flow_done", "follow(flow, ready, 'on_success')", ""),
     "ticks-are-free": Breakage("enqueue_tick", "if at < before + math.max(spacing, 1) then", "if false then"),
 }
-MODULES: Final = (broker, ticks)
-NAMES: Final = (HASTY, *SCRIPTS)
+MODULES: Final = (broker, flows, groups, ticks)
+NAMES: Final = (HASTY, GO_SWALLOWS, *SCRIPTS)
 STUCK: Final = "stuck: tasks in no final state, leases, ghosts, strays"
 # the promise, by its label in the verdict, that each must be found to break
 PROMISES: Final[Mapping[str, str]] = {
     HASTY: "acknowledged tasks lost",
+    GO_SWALLOWS: "acknowledged tasks lost",
     "recover-forgets": STUCK,
     "forward-forgets": STUCK,
     "extend-lies": "duplicates unexplained",
     "done-counts-twice": "final transitions made twice",
     "done-keeps-hashes": STUCK,
     "locks-are-ignored": "unique tasks beside each other",
+    "rules-are-ignored": "unique tasks beside each other",
+    "digests-are-forgotten": "group members lost",
+    "members-stay": "group members aggregated twice",
+    "joins-do-not-wait": "joins before their parts",
+    "joins-are-forgotten": "flows that do not end",
+    "nothing-follows": "flows that ended, but steps of them, or what follows, did not run",
     "ticks-are-free": "ticks twice",
 }
 

@@ -8,10 +8,12 @@ connections, lost replies and restarts that are quick are no excuse.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Final
 
 from tests.verify.chaos.accounts import Accounts, Fault, Run
+from tests.verify.chaos.jobs import GO, GO_LEASE
 
 FAILED: Final = frozenset({"failed", "timeout", "deadline"})
 HANDED_BACK: Final = "handed back by a worker that ends"
@@ -21,6 +23,7 @@ ENQUEUED_AGAIN: Final = "enqueued again, as the answer was lost"
 # the next sign of life is due, and what hangs on a connection adds the second after which that is given up
 LEAST: Final = {
     "freeze-worker": 1.5,
+    "freeze-go": 1.5,
     "stall": 1.5,
     "part-link": 0.5,
     "delay-link": 0.5,
@@ -28,6 +31,8 @@ LEAST: Final = {
     "restart": 0.5,
     "move": 0.5,
 }
+KILLS: Final = frozenset({"kill-worker", "kill-go"})
+TERMS: Final = frozenset({"term-worker", "term-go"})
 OF_SERVERS: Final = frozenset({"freeze", "restart", "move"})
 
 
@@ -70,7 +75,7 @@ class Causes:
 
     def _of_ending(self, run: Run) -> str | None:
         is_told = run.end == "shutdown" and (
-            run.at > self._accounts.over_at or self._struck(run.who, "term-worker", by=run.ended_at)
+            run.at > self._accounts.over_at or self._struck(run.who, TERMS, by=run.ended_at)
         )
         return HANDED_BACK if is_told else None
 
@@ -84,19 +89,20 @@ class Causes:
             for fault in self._by_target[before.who]
             if fault.kind == "block-loop" and fault.stop >= before.ended_at
         )
-        is_late = died_at > before.ended_at + self._bounds.lease + blocked
+        lease = GO_LEASE if before.who.startswith(GO) else self._bounds.lease
+        is_late = died_at > before.ended_at + lease + blocked
         if is_late or before.end == "lease_lost":
             return None
-        if self._struck(before.who, "kill-worker", by=died_at):
+        if self._struck(before.who, KILLS, by=died_at):
             return "worker killed"
         if before.who in self._accounts.exits:
             return "worker ended by a task"
-        if not before.end and self._struck(before.who, "term-worker", by=died_at):
+        if not before.end and self._struck(before.who, TERMS, by=died_at):
             return "left behind by a worker that ends"
         return None
 
-    def _struck(self, who: str, kind: str, *, by: float) -> bool:
-        return any(fault.kind == kind and fault.start <= by for fault in self._by_target[who])
+    def _struck(self, who: str, kinds: Set[str], *, by: float) -> bool:
+        return any(fault.kind in kinds and fault.start <= by for fault in self._by_target[who])
 
     def _of_outage(self, before: Run, after: Run) -> str | None:
         since = before.at - self._bounds.lease - self._bounds.skew

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from asyncio.subprocess import Process
@@ -18,16 +19,24 @@ AGAIN: Final = 0.1  # seconds before a place is filled again
 PATIENCE: Final = 40.0  # seconds in which a process that was told to end must have ended
 
 
+def kill(process: Process, number: signal.Signals) -> None:
+    """Not by its own method, which looks whether it has ended, and may take its code away from asyncio."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, number)
+
+
 class Post:
     """One place. `name`: as in "worker-0"; its processes are "worker-0.1", "worker-0.2" and so on.
 
-    `count`: how many there were.
+    `program`: what runs there; "" for the module of this kind of place. `count`: how many there were.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path, ledger: Ledger) -> None:
-        kind = name.partition("-")[0]
+    def __init__(
+        self, name: str, arguments: Sequence[str], folder: Path, ledger: Ledger, *, program: str = ""
+    ) -> None:
         self.name = name
-        self._module = f"tests.verify.chaos.{kind}"
+        module = f"tests.verify.chaos.{self.kind}"
+        self._program = [program] if program else [sys.executable, "-W", "error", "-m", module]
         self._url, *self._more = arguments
         self._folder = folder
         self._ledger = ledger
@@ -35,6 +44,10 @@ class Post:
         self._process: Process | None = None
         self._is_wanted = True
         self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("-")[0]
 
     @property
     def who(self) -> str:
@@ -49,7 +62,7 @@ class Post:
             self.count += 1
             with (self._folder / "logs" / self.who).open("wb") as log:
                 self._process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-W", "error", "-m", self._module),
+                    *self._program,
                     *(self._url, str(self._folder / "ledger"), self.who, *self._more),
                     cwd=ROOT,
                     stderr=log,
@@ -67,8 +80,7 @@ class Post:
     def signal(self, number: signal.Signals) -> str:
         """Send it to whoever is there. Returns who that is."""
         if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+            kill(self._process, number)
         return self.who
 
     async def freeze(self, seconds: float) -> str:
@@ -77,8 +89,7 @@ class Post:
         who = self.signal(signal.SIGSTOP)
         await asyncio.sleep(seconds)
         if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGCONT)
+            kill(process, signal.SIGCONT)
         return who
 
     async def dismiss(self) -> bool:

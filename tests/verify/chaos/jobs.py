@@ -10,13 +10,25 @@ from typing import Final
 
 from asynq_py import Task
 from asynq_py.options import TaskOptions
+from asynq_py.unique import RuledTask, UniqueRule
 
 QUEUES: Final[Mapping[str, int]] = {"critical": 3, "default": 3, "low": 2, "bulk": 2}
+GO: Final = "go"  # a queue that workers in Go serve as well, where there is Go
 LEASE: Final = 4.0
+GO_LEASE: Final = 30.0
 CLOCK_OFFSET: Final = 0.7  # seconds by which the clock of one worker is fast
 TICKS: Final = "default"  # the queue of the periodic task
 KEPT: Final = 3600  # seconds: longer than any run
 KEYS: Final = 5  # different unique tasks of a queue
+GROUPS: Final = ("g0", "g1", "g2")  # of each queue
+TTL: Final = 2  # seconds for which a task of the rule "ttl" keeps others off
+RULES: Final[Mapping[str, UniqueRule]] = {
+    "until-success": UniqueRule(until="success"),
+    "until-end": UniqueRule(until="end"),
+    "for-a-time": UniqueRule(until="ttl"),
+    "replacing": UniqueRule(until="success", on_conflict="replace"),
+}
+IN_GO: Final = ("work", "steady", "flaky")  # what workers in Go can do as well
 
 # in a thousand; the rest just works for up to 50 ms
 TEMPERS: Final[Mapping[str, float]] = {
@@ -54,13 +66,21 @@ class Job:
 
 
 def draw(chance: random.Random, task_id: str) -> Job:
-    queue = chance.choice(list(QUEUES))
+    queue = GO if chance.random() < 0.1 else chance.choice(list(QUEUES))
     options: TaskOptions = {"queue": queue, "task_id": task_id}
-    if chance.random() < 0.05:
-        key = f"{queue}/{chance.randrange(KEYS)}"
-        options["unique"] = KEPT
-        return Job(task_id, queue, Task("unique", key, **options), key=key)
+    kind = chance.random()
+    if kind < 0.04:
+        options["group"] = chance.choice(GROUPS)
+        return Job(task_id, queue, Task("member", task_id, **options))
+    if kind < 0.12 and queue != GO:
+        temper = chance.choice(["unique"] * len(RULES) + list(RULES))
+        key = f"{temper}/{queue}/{chance.randrange(KEYS)}"
+        options["unique"] = TTL if temper == "for-a-time" else KEPT
+        task = Task(temper, key, **options)
+        return Job(task_id, queue, RuledTask.of(task, RULES[temper]) if temper in RULES else task, key=key)
     temper = _temper(chance)
+    if queue == GO and temper not in IN_GO:
+        temper = "work"
     argument = _argument(chance, temper)
     if temper in ("slow", "defy"):
         options["timeout"] = 1

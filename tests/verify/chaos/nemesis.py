@@ -16,6 +16,7 @@ from tests.verify.chaos.ledger import Ledger, now
 from tests.verify.chaos.link import Link
 
 SERVERS: Final = "servers"  # the target of what strikes Redis itself
+NOBODY: Final = ""  # and of what has struck nothing
 SPAN: Final = 180.0  # seconds for which the numbers below are meant
 
 PROCESSES: Final[Mapping[str, float]] = {
@@ -24,7 +25,11 @@ PROCESSES: Final[Mapping[str, float]] = {
     "freeze-worker": 18,
     "kill-producer": 8,
     "kill-scheduler": 6,
+    "kill-go": 6,
+    "term-go": 4,
+    "freeze-go": 4,
 }
+EARLY: Final = frozenset({"kill-go"})  # a lease of Go lasts half a minute: not at the end
 NETWORK: Final[Mapping[str, float]] = {
     "reset-link": 18,
     "drop-reply": 30,
@@ -62,6 +67,7 @@ def plan(seed: str, seconds: float, topology: str) -> list[Strike]:
     for fault, count in FAULTS[topology].items():
         for _ in range(max(1, round(count * seconds / SPAN))):
             at = chance.uniform(0.1, 0.9) * seconds if seconds < SPAN else chance.uniform(5, seconds - 10)
+            at = 0.6 * at if fault in EARLY else at
             strikes.append(
                 Strike(at, fault, chance.randrange(1 << 16), _length(chance, fault), chance.random())
             )
@@ -70,7 +76,7 @@ def plan(seed: str, seconds: float, topology: str) -> list[Strike]:
 
 def _length(chance: random.Random, fault: str) -> float:
     match fault:
-        case "freeze-worker":
+        case "freeze-worker" | "freeze-go":
             return chance.uniform(0.2, 3.0) * LEASE
         case "part-link":
             return chance.uniform(0.1, 2.5) * LEASE
@@ -92,8 +98,8 @@ class Nemesis:
     ) -> None:
         self._ground = ground
         self._posts = {
-            kind: [post for post in posts if post.name.startswith(kind)]
-            for kind in ("worker", "producer", "scheduler")
+            kind: [post for post in posts if post.kind == kind]
+            for kind in ("worker", "producer", "scheduler", "go")
         }
         self._links = links
         self._ledger = ledger
@@ -103,7 +109,10 @@ class Nemesis:
             "term-worker": lambda strike: self._signal("worker", signal.SIGTERM, strike),
             "kill-producer": lambda strike: self._signal("producer", signal.SIGKILL, strike),
             "kill-scheduler": lambda strike: self._signal("scheduler", signal.SIGKILL, strike),
-            "freeze-worker": self._freeze_worker,
+            "kill-go": lambda strike: self._signal("go", signal.SIGKILL, strike),
+            "term-go": lambda strike: self._signal("go", signal.SIGTERM, strike),
+            "freeze-worker": lambda strike: self._freeze("worker", strike),
+            "freeze-go": lambda strike: self._freeze("go", strike),
             "reset-link": self._reset,
             "drop-reply": lambda strike: self._cut(strike, 0),
             "cut-reply": lambda strike: self._cut(strike, 1 + int(strike.share * 12)),
@@ -135,18 +144,24 @@ class Nemesis:
     async def _note(self, strike: Strike) -> None:
         began = now()
         target = await self._strikes[strike.fault](strike)
+        if target == NOBODY:
+            return
         self._ledger.note("fault", target, f"{strike.fault} {now() - began:.6f}", at=began)
 
     # -- what each does; returns whom it struck --------------------------------------------------------------
 
     async def _signal(self, kind: str, number: signal.Signals, strike: Strike) -> str:
-        return self._post(kind, strike).signal(number)
+        post = self._post(kind, strike)
+        return NOBODY if post is None else post.signal(number)
 
-    async def _freeze_worker(self, strike: Strike) -> str:
-        return await self._post("worker", strike).freeze(strike.length)
+    async def _freeze(self, kind: str, strike: Strike) -> str:
+        post = self._post(kind, strike)
+        return NOBODY if post is None else await post.freeze(strike.length)
 
-    def _post(self, kind: str, strike: Strike) -> Post:
+    def _post(self, kind: str, strike: Strike) -> Post | None:
         posts = self._posts[kind]
+        if not posts:  # no Go here
+            return None
         first = strike.target % len(posts)
         # who is not there yet is spared, so that on a slow machine somebody works all the same
         return next((post for post in posts[first:] + posts[:first] if post.is_there), posts[first])

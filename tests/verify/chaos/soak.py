@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -12,36 +13,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from redis.asyncio import Redis
-
-from tests.books import Books, books
 from tests.eventually import eventually
-from tests.servers import plain_client
+from tests.interop import build
 from tests.verify.chaos.accounts import account
 from tests.verify.chaos.causes import Bounds
 from tests.verify.chaos.crew import Post
 from tests.verify.chaos.ground import Ground, Standalone, standing_on
-from tests.verify.chaos.jobs import LEASE, QUEUES
+from tests.verify.chaos.jobs import GO_LEASE, LEASE, TTL
 from tests.verify.chaos.ledger import Ledger, now, read
 from tests.verify.chaos.link import Link
 from tests.verify.chaos.nemesis import Nemesis, plan
-from tests.verify.chaos.verdict import Remains, Verdict, judge
+from tests.verify.chaos.remains import Remains, left_in
+from tests.verify.chaos.tally import Verdict
+from tests.verify.chaos.verdict import judge
 from tests.verify.chaos.worker import SCAN
 from tests.verify.report import REPORTS
 
 WORKERS: Final = 4
 PRODUCERS: Final = 2
 SCHEDULERS: Final = 3
+GOS: Final = 2  # workers in Go, where there is Go
 RATE: Final = 220.0
 BOUNDS: Final = Bounds(lease=LEASE, skew=LEASE / 2, scan=SCAN)
+WORK: Final = frozenset({"worker", "go"})
+BUILT: Final = REPORTS / "go"
 START: Final = 60.0  # seconds in which all processes must be there
 # Nothing more will happen when nothing has for so long: what waits longest is a retry, or a task put off
 CALM: Final = BOUNDS.recovery + 8.0
+CALM_IN_GO: Final = GO_LEASE + CALM
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`rate`: tasks a second. `broken`: a name of breakage.NAMES, or "". `keep`: the ledger in any case."""
+    """`rate`: tasks a second. `broken`: a name of breakage.NAMES, or "". `keep`: the ledger in any case.
+
+    `has_go`: with workers in Go, if there is Go here.
+    """
 
     topology: str
     seconds: float
@@ -49,6 +56,7 @@ class Settings:
     rate: float = RATE
     broken: str = ""
     keep: bool = False
+    has_go: bool = True
 
 
 def run(settings: Settings) -> Verdict:
@@ -61,7 +69,7 @@ def run(settings: Settings) -> Verdict:
         for part in ("ledger", "logs"):
             (folder / part).mkdir()
         began = time.monotonic()
-        remains = asyncio.run(_soak(settings, ground, folder))
+        remains = asyncio.run(_soak(settings, ground, folder, _go_worker() if settings.has_go else ""))
         took = time.monotonic() - began
         verdict = judge(
             account(read(folder / "ledger")), remains, BOUNDS, forgets=settings.topology != "standalone"
@@ -72,18 +80,29 @@ def run(settings: Settings) -> Verdict:
         return verdict
 
 
+def _go_worker() -> str:
+    """The program, or "" and the reason on stderr."""
+    BUILT.mkdir(parents=True, exist_ok=True)
+    try:
+        return str(build.soak(BUILT))
+    except build.NoPeerError as why:
+        sys.stderr.write(f"no workers in Go: {why}\n")
+        return ""
+
+
 def _keep(folder: Path, aim: Path, verdict: Verdict, remains: Remains) -> None:
     shutil.rmtree(aim, ignore_errors=True)
     shutil.copytree(folder, aim)
     lines = [f"{label}: {example}" for label, found in verdict.broken.items() for example in found]
     lines += [f"left in {queue!r}: {left}" for queue, left in remains.queues.items()]
+    lines += [f"flow {flow}: {status}" for flow, status in remains.flows.items()]
     (aim / "broken").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-async def _soak(settings: Settings, ground: Ground, folder: Path) -> Remains:
+async def _soak(settings: Settings, ground: Ground, folder: Path, go_worker: str) -> Remains:
     ledger = Ledger(folder / "ledger", "nemesis")
     async with AsyncExitStack() as stack:
-        posts, links = await stack.enter_async_context(_crew(settings, ground, folder, ledger))
+        posts, links = await stack.enter_async_context(_crew(settings, ground, folder, ledger, go_worker))
         await _all_there(posts, folder)
         nemesis = Nemesis(ground, posts, links, ledger)
         strikes = plan(settings.seed, settings.seconds, settings.topology)
@@ -92,24 +111,29 @@ async def _soak(settings: Settings, ground: Ground, folder: Path) -> Remains:
             link.forget_cuts()
         await asyncio.to_thread(ground.settle)
         ledger.note("over")
-        await _dismiss(ledger, [post for post in posts if not post.name.startswith("worker")])
-        await _drain(ground, folder)
-        await _dismiss(ledger, [post for post in posts if post.name.startswith("worker")])
-        async with plain_client(ground.url.partition("?socket")[0]) as client:
-            left = {queue: await books(_as_redis(client), queue) for queue in QUEUES}
+        await _dismiss(ledger, [post for post in posts if post.kind not in WORK])
+        await asyncio.sleep(TTL)  # locks that last for a time
+        await _drain(ground, folder, calm=CALM_IN_GO if go_worker else CALM)
+        await _dismiss(ledger, [post for post in posts if post.kind in WORK])
+        remains = await left_in(_plain(ground.url), wall=time.time() - now())
     ledger.close()
-    return Remains(left, wall=time.time() - now())
+    return remains
+
+
+def _plain(url: str) -> str:
+    return url.partition("?socket")[0]
 
 
 @asynccontextmanager
 async def _crew(
-    settings: Settings, ground: Ground, folder: Path, ledger: Ledger
+    settings: Settings, ground: Ground, folder: Path, ledger: Ledger, go_worker: str
 ) -> AsyncGenerator[tuple[list[Post], Mapping[str, Link]]]:
     """Start all processes, each behind a link of its own where there is one server."""
     names = [
         *(f"scheduler-{n}" for n in range(SCHEDULERS)),
         *(f"worker-{n}" for n in range(WORKERS)),
         *(f"producer-{n}" for n in range(PRODUCERS)),
+        *(f"go-{n}" for n in range(GOS if go_worker else 0)),
     ]
     more = [settings.seed, str(settings.rate / PRODUCERS)]
     posts: list[Post] = []
@@ -122,8 +146,10 @@ async def _crew(
                 link = await stack.enter_async_context(Link(ground.port, number))
                 links[name] = link
                 url = url.replace(str(ground.port), str(link.port))
-            arguments = [url, settings.broken, *(more if name.startswith("producer") else ())]
-            post = Post(name, arguments, folder, ledger)
+            is_go = name.startswith("go")
+            arguments = [_plain(url) if is_go else url, settings.broken]
+            arguments += more if name.startswith("producer") else []
+            post = Post(name, arguments, folder, ledger, program=go_worker if is_go else "")
             stack.push_async_callback(post.dismiss)
             post.keep()
             posts.append(post)
@@ -146,25 +172,14 @@ async def _dismiss(ledger: Ledger, posts: list[Post]) -> None:
             ledger.note("deaf", post.who)
 
 
-async def _drain(ground: Ground, folder: Path) -> None:
+async def _drain(ground: Ground, folder: Path, *, calm: float) -> None:
     """Wait until nothing is left to do, or nothing is done any more."""
     seen = -1
     calm_since = now()
-    while now() - calm_since < CALM:
+    while now() - calm_since < calm:
         await asyncio.sleep(0.5)
-        async with plain_client(ground.url.partition("?socket")[0]) as client:
-            left = [await books(_as_redis(client), queue) for queue in QUEUES]
-        if not any(map(_is_moving, left)):
+        if not (await left_in(_plain(ground.url))).is_moving:
             return
-        size = sum(path.stat().st_size for path in (folder / "ledger").glob("worker-*"))
+        size = sum(path.stat().st_size for path in (folder / "ledger").iterdir())
         if size != seen:
             seen, calm_since = size, now()
-
-
-def _is_moving(left: Books) -> bool:
-    return bool(left.pending or left.active or left.scheduled or left.retry)
-
-
-def _as_redis(client: object) -> Redis:
-    """A RedisCluster does the same in all that we use."""
-    return client  # type: ignore[return-value]

@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
+from typing import Final
 
-from tests.books import Books
 from tests.verify.chaos.accounts import Account, Accounts, Fault, Run
-from tests.verify.chaos.causes import ENQUEUED_AGAIN, HANDED_BACK, OF_SERVERS, Bounds, Causes
-from tests.verify.chaos.jobs import CLOCK_OFFSET
-from tests.verify.report import Figure
+from tests.verify.chaos.causes import (
+    ENQUEUED_AGAIN,
+    HANDED_BACK,
+    OF_SERVERS,
+    TERMS,
+    Bounds,
+    Causes,
+)
+from tests.verify.chaos.jobs import CLOCK_OFFSET, TTL
+from tests.verify.chaos.joins import MEMBER, judge_flows, judge_groups
+from tests.verify.chaos.remains import Remains
+from tests.verify.chaos.tally import Verdict
 
-EARLY = 1.0 + CLOCK_OFFSET + 0.1  # seconds: due times are whole seconds, cut off
-
-
-@dataclass(frozen=True, slots=True)
-class Remains:
-    """What Redis says at the end. `wall`: Unix time minus the ledger's."""
-
-    queues: Mapping[str, Books]
-    wall: float = 0.0
-
-
-@dataclass(slots=True)
-class Verdict:
-    """`figures`: all, by label. `broken`: examples by the label of a promise that was not kept."""
-
-    figures: dict[str, Figure] = field(default_factory=dict)
-    broken: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> bool:
-        return bool(self.broken)
-
-    def none_of(self, label: str, found: list[str]) -> None:
-        """A promise: there is none of these."""
-        self.figures[label] = len(found)
-        if found:
-            self.broken[label] = found
+REPLACING: Final = "replacing"
+FOR_A_TIME: Final = "for-a-time"
+EARLY: Final = 1.0 + CLOCK_OFFSET + 0.1  # seconds: due times are whole seconds, cut off
 
 
 def judge(accounts: Accounts, remains: Remains, bounds: Bounds, *, forgets: bool) -> Verdict:
@@ -54,8 +38,10 @@ def judge(accounts: Accounts, remains: Remains, bounds: Bounds, *, forgets: bool
     _what_is_left(verdict, accounts, remains)
     causes = Causes(accounts, bounds, forgets=forgets)
     extra_lives = _duplicates(verdict, accounts, causes)
-    _transitions(verdict, accounts, remains, extra_lives, forgets=forgets)
+    _transitions(verdict, accounts, remains, extra_lives, causes, forgets=forgets)
     _locks(verdict, accounts, remains)
+    judge_groups(verdict, accounts, remains, forgets=forgets)
+    judge_flows(verdict, accounts, remains, forgets=forgets)
     _times(verdict, accounts, remains, forgets=forgets)
     _processes(verdict, accounts)
     _paces(verdict, accounts)
@@ -80,12 +66,23 @@ def _what_is_left(verdict: Verdict, accounts: Accounts, remains: Remains) -> Non
         [
             task.id
             for task in acknowledged
-            if not accounts.succeeded(task.id) and task.id not in put_aside | completed | moving
+            if not accounts.succeeded(task.id)
+            and task.id not in put_aside | completed | moving
+            and task.temper != MEMBER
+            and not _is_replaced(accounts, task)
         ],
     )
     verdict.none_of(
         "phantoms: run, and never asked for, or refused",
-        [task_id for task_id in accounts.runs if not _is_known(accounts, task_id)],
+        [
+            *(task_id for task_id in accounts.runs if not _is_known(accounts, task_id)),
+            *(
+                member
+                for members in accounts.digests.values()
+                for member in members
+                if not _is_known(accounts, member)
+            ),
+        ],
     )
     verdict.none_of(
         "stuck: tasks in no final state, leases, ghosts, strays",
@@ -105,10 +102,20 @@ def _what_is_left(verdict: Verdict, accounts: Accounts, remains: Remains) -> Non
 def _is_known(accounts: Accounts, task_id: str) -> bool:
     task = accounts.tasks.get(task_id)
     if task is None:
-        return task_id in accounts.ticks
+        flow = accounts.flow_of(task_id)
+        is_asked = flow is not None and flow.told != "refused"
+        return is_asked or task_id in accounts.ticks or task_id in accounts.digests
     if task.told == "duplicate":  # it may have been asked for again when it had run already
         return all(run.at < task.told_at for run in accounts.runs[task_id])
     return task.told != "refused"
+
+
+def _is_replaced(accounts: Accounts, task: Account) -> bool:
+    """Another one of its key may have taken its place: one that was stored after it was asked for."""
+    return task.temper == REPLACING and any(
+        other is not task and other.told not in ("refused", "duplicate") and other.told_at > task.asked_at
+        for other in accounts.of_key(task.key)
+    )
 
 
 def _duplicates(verdict: Verdict, accounts: Accounts, causes: Causes) -> Counter[str]:
@@ -124,7 +131,7 @@ def _duplicates(verdict: Verdict, accounts: Accounts, causes: Causes) -> Counter
         elif cause:
             explained[cause] += 1
             if cause is ENQUEUED_AGAIN:
-                extra_lives[accounts.tasks[before.id].queue] += 1
+                extra_lives[before.queue] += 1
         died_at, _ = accounts.deaths.get(before.who, (float("inf"), 0))
         if min(before.ended_at, died_at) > after.at and cause in (None, HANDED_BACK):
             overlapping.append(f"{before} beside {after}")
@@ -142,7 +149,13 @@ def _pairs(accounts: Accounts) -> Iterator[tuple[Run, Run]]:
 
 
 def _transitions(
-    verdict: Verdict, accounts: Accounts, remains: Remains, extra_lives: Counter[str], *, forgets: bool
+    verdict: Verdict,
+    accounts: Accounts,
+    remains: Remains,
+    extra_lives: Counter[str],
+    causes: Causes,
+    *,
+    forgets: bool,
 ) -> None:
     """Redis counts each final success once: as many as tasks have succeeded and are not put aside."""
     doubled: list[str] = []
@@ -151,12 +164,13 @@ def _transitions(
         succeeded = {
             task_id
             for task_id in accounts.runs
-            if _queue(accounts, task_id) == queue and accounts.succeeded(task_id)
+            if accounts.runs[task_id][0].queue == queue and accounts.succeeded(task_id)
         }
         wanted = len(succeeded - left.archived) + extra_lives[queue]
         counted = left.processed - left.failed
         doubled += [queue] * max(0, counted - wanted)
-        missed += [queue] * max(0, wanted - counted)
+        unseen = sum(_is_replaced_unseen(accounts, causes, task_id) for task_id in succeeded)
+        missed += [queue] * max(0, wanted - counted - unseen)
     verdict.none_of("final transitions made twice", doubled)
     if forgets:
         verdict.figures["final transitions a failover forgot"] = len(missed)
@@ -164,28 +178,37 @@ def _transitions(
         verdict.none_of("final transitions not counted", missed)
 
 
-def _queue(accounts: Accounts, task_id: str) -> str:
+def _is_replaced_unseen(accounts: Accounts, causes: Causes, task_id: str) -> bool:
+    """It succeeded, but was to run again for a reason, as that was not written, and was replaced before."""
     task = accounts.tasks.get(task_id)
-    return "default" if task is None else task.queue
+    if task is None or task.temper != REPLACING:
+        return False
+    last = accounts.runs[task_id][-1]
+    return any(
+        causes.of(last, Run(task_id, "", other.told_at, 1, last.queue))
+        for other in accounts.of_key(task.key)
+        if other is not task and other.told == "ack" and other.told_at > last.ended_at
+    )
 
 
 def _locks(verdict: Verdict, accounts: Accounts, remains: Remains) -> None:
     put_aside = {task_id for left in remains.queues.values() for task_id in left.archived}
-    by_key: dict[str, list[Account]] = defaultdict(list)
-    for task in accounts.tasks.values():
-        if task.key:
-            by_key[task.key].append(task)
-    violations = []
-    for tasks in by_key.values():
+    violations, late = [], []
+    for tasks in accounts.by_key.values():
         stored = [task for task in tasks if task.told == "ack" and task.id not in put_aside]
         for task in stored:
-            over_at = _first_success(accounts, task)
-            violations += [
-                f"{task.id} and {other.id}"
-                for other in stored
-                if task.told_at < other.asked_at and other.told_at < over_at
-            ]
+            following = [other for other in stored if task.told_at < other.asked_at]
+            if task.temper == REPLACING:
+                late += [
+                    f"{task.id} after {other.id}"
+                    for other in following
+                    if any(run.at > other.told_at for run in accounts.runs.get(task.id, ()))
+                ]
+                continue
+            over_at = task.asked_at + TTL if task.temper == FOR_A_TIME else _first_success(accounts, task)
+            violations += [f"{task.id} and {other.id}" for other in following if other.told_at < over_at]
     verdict.none_of("unique tasks beside each other", violations)
+    verdict.none_of("tasks run after they were replaced", late)
     kept = sum(bool(task.key) and task.id in put_aside for task in accounts.tasks.values())
     locks = sum(left.locks for left in remains.queues.values())
     verdict.none_of("locks left behind", ["a lock"] * (locks - kept))
@@ -231,7 +254,7 @@ def _times(verdict: Verdict, accounts: Accounts, remains: Remains, *, forgets: b
 def _processes(verdict: Verdict, accounts: Accounts) -> None:
     """A process ends because it was killed, told to, or ended by a task that does that; never by itself."""
     killed = {fault.target for fault in accounts.faults if fault.kind.startswith("kill-")}
-    told = {fault.target for fault in accounts.faults if fault.kind == "term-worker"}
+    told = {fault.target for fault in accounts.faults if fault.kind in TERMS}
     by_themselves = [
         f"{who}: {code}"
         for who, (at, code) in accounts.deaths.items()
@@ -248,7 +271,7 @@ def _processes(verdict: Verdict, accounts: Accounts) -> None:
     ends = [
         accounts.deaths[fault.target][0] - fault.start
         for fault in accounts.faults
-        if fault.kind == "term-worker" and fault.target in accounts.deaths
+        if fault.kind in TERMS and fault.target in accounts.deaths
     ]
     verdict.figures["longest end after SIGTERM, s"] = max(ends, default=0.0)
 
@@ -256,6 +279,7 @@ def _processes(verdict: Verdict, accounts: Accounts) -> None:
 def _paces(verdict: Verdict, accounts: Accounts) -> None:
     begins = sorted(run.at for run in accounts.all_runs)
     recoveries, undisturbed = [], []
+    # workers in Go have longer leases
     deaths = {fault.target: fault.start for fault in accounts.faults if fault.kind == "kill-worker"}
     servers = [fault for fault in accounts.faults if fault.target == "servers"]
     for before, after in _pairs(accounts):

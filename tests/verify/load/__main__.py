@@ -114,7 +114,10 @@ async def _drained(redis: Redis, told: Worker, producer: Producer) -> None:
 
 
 async def _base(redis: Any) -> tuple[int, set[str]]:
-    """Memory that Redis uses, and the keys there are."""
+    """Memory that Redis uses, and the keys there are, once the worker has said that it runs nothing."""
+    give_up_at = time.monotonic() + PATIENCE
+    while await redis.keys("asynq:workers:*") and time.monotonic() < give_up_at:
+        await asyncio.sleep(0.2)
     await redis.execute_command("MEMORY", "PURGE")
     keys = {key.decode() for key in await redis.keys("*")}
     return int((await redis.info("memory"))["used_memory"]), keys
