@@ -212,6 +212,18 @@ CASES = {
         {_key("g:h:i"): {"g3": NOW}, _task("g3"): _hash(kept("g3"), "aggregating", group="h:i")},
         {_key("groups"): {"g", "h:i"}},
     ),
+    "a group that is not listed, and whose first task is gone": Case(
+        Fault.GROUP,
+        1,
+        {
+            _key("g:h"): {"gone": NOW - 9, "g3": NOW},
+            _task("g3"): _hash(kept("g3"), "aggregating", group="h"),
+        },
+        {_key("g:h"): {"g3": NOW}, _key("groups"): {"g", "h"}},
+    ),
+    "a group that is not listed, and of which nothing is left": Case(
+        Fault.GROUP, 1, {_key("g:h"): {"gone": NOW}}, {_key("g:h"): None}
+    ),
     "a queue that is not listed (Q-20)": Case(
         Fault.QUEUE,
         1,
