@@ -9,13 +9,14 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import ResponseError
 
 from asynq_py.broker.scripts import Script, load
-from asynq_py.wire.keys import QueueKeys
+from asynq_py.wire.keys import FLOWS, FlowKeys, QueueKeys
 from asynq_py.wire.messages import TaskMessage, encode
 from tests.servers import blocking_client
 from tests.verify.fuzz.noise import NUMBERS, TEXTS
 from tests.verify.fuzz.target import Target
 
 K: Final = QueueKeys("q")
+FLOW: Final = FlowKeys("f")
 NOW: Final = 1_800_000_000
 DAY: Final = "2027-01-15"
 IDS: Final = ("a", "b", "c", "d", "e", "odd \n\0 id")
@@ -23,6 +24,7 @@ GROUPS: Final = ("g", "h")
 LOCKS: Final = (f"{K.prefix}unique:t:1", f"{K.prefix}unique:t:2")
 SET: Final = K.aggregation_set("g", "1")
 SETS: Final = ("scheduled", "retry", "archived", "completed")
+STEPS: Final = ("0", "1", "2", "f")
 STATES: Final = (*SETS, "pending", "active", "aggregating")
 OTHERS: Final = {  # keys that no queue has
     "server": "asynq:servers:{s}", "workers": "asynq:workers:{s}", "entries": "asynq:schedulers:{s}",
@@ -30,6 +32,7 @@ OTHERS: Final = {  # keys that no queue has
     "turns": "asynq:limit:n:{*}:turns",
     "holds": "asynq:limit:n:{*}:holds",
     "line": "asynq:limit:n:{*}:tokens:line", "pace": "asynq:limit:n:{*}:pace",
+    "flow": FLOW.state, "ready": FLOW.ready, "out": FLOW.out, "flows": FLOWS,
     "sema": "asynq:sema:s", "cron": K.cron("e"), "set": SET, "group": K.group("g"), "lock": LOCKS[0],
     "processed-today": f"{K.processed}:{DAY}", "failed-today": f"{K.failed}:{DAY}",
 }  # fmt: skip
@@ -119,6 +122,15 @@ CALLS: Final = {
     "renew_hold": Call("holds pace", "us text us us"),
     "free_hold": Call("holds pace", "text us"),
     "acquire_token": Call("sema", "s count s id"),
+    "flow_add": Call("flow ready", "n * step text nexts missing"),
+    "flow_begin": Call("flow ready out", "n head running * field id"),
+    "flow_done": Call("flow ready out", "step flag text s n"),
+    "flow_fail": Call("flow ready out", "step how text s n"),
+    "flow_sent": Call("flow ready out", "s n * step"),
+    "flow_expand": Call("flow ready out", "step few s n * step text"),
+    "flow_cancel": Call("flow ready out", "s n"),
+    "flow_resume": Call("flow ready out", "s n * step flag"),
+    "flow_turn": Call("flows", "s s count"),
 }  # fmt: skip
 
 
@@ -205,6 +217,7 @@ class Scripts(Target):
                 pipe.set(random.choice(LOCKS), random.choice(IDS), px=10**6)
             for key in (K.processed, K.failed, OTHERS["processed-today"]):
                 pipe.set(key, random.choice((0, 5, 2**63 - 1)))
+            _put_flow(pipe, random)
             pipe.zadd(OTHERS["line"], {"w": NOW * 10**6})
             pipe.zadd(OTHERS["holds"], {"text": NOW * 10**6})
             if random.random() < 0.5:
@@ -251,6 +264,22 @@ def _put_task(pipe: Any, random: random.Random, task_id: str) -> None:
         pipe.hset(K.task(task_id), mapping=fields)
 
 
+def _put_flow(pipe: Any, random: random.Random) -> None:
+    """Two steps, one that waits for both, and a follow-up; begun or not, and some way on."""
+    status = random.choice((None, "running", "running", "failed", "cancelled", "succeeded"))
+    fields: dict[str, Any] = {"x:0": "2", "x:1": "2", "w:2": 2, "s:f": "idle"}
+    for step in STEPS[:-1]:
+        fields[f"s:{step}"] = random.choice(("waiting", "ready", "sent", "done", "failed"))
+        fields[f"d:{step}"] = "text"
+    if status is not None:
+        fields |= {"status": status, "total": 3, "done": random.choice((0, 2)), "keep": 60}
+        fields |= {name: "f" for name in ("on_success", "on_failure", "on_archive") if random.random() < 0.5}
+    pipe.hset(FLOW.state, mapping=fields)
+    pipe.zadd(FLOW.ready, {random.choice(STEPS): random.choice((0, 1)) for _ in range(2)})
+    pipe.zadd(FLOW.out, {random.choice(STEPS): NOW})
+    pipe.zadd(FLOWS, {"f": NOW + random.choice((-60, 60))})
+
+
 def _put_wrong(pipe: Any, random: random.Random, key: str) -> None:
     match random.randrange(5):
         case 0:
@@ -267,7 +296,7 @@ def _put_wrong(pipe: Any, random: random.Random, key: str) -> None:
 
 def _all_keys() -> list[str]:
     names = (*STATES[:-1], "lease", "groups", "paused", "processed", "failed", "aggregation_sets")
-    tasks = [K.task(task_id) for task_id in IDS]
+    tasks = [K.task(task_id) for task_id in IDS] + [*FLOW.all, FLOWS]
     return [*(K.prefix + name for name in names), *tasks, *LOCKS, *map(K.group, GROUPS), SET]
 
 
@@ -318,6 +347,22 @@ def _argument(random: random.Random, word: str, kind: str, task_id: str, source:
             return f"{NOW + 30}.000007"
         case "flag":
             return random.choice((0, 1))
+        case "step":
+            return random.choice(STEPS)
+        case "nexts":
+            return random.choice(("", "2", "1 2"))
+        case "missing":
+            return random.choice((-1, 0, 2))
+        case "head":
+            return "status"
+        case "running":
+            return "running"
+        case "field":
+            return random.choice(("total", "keep", "on_success"))
+        case "how":
+            return random.choice(("archived", "gone", "refused"))
+        case "few":
+            return random.choice((0, 1, 2))
         case "count":
             return random.choice((1, 2, 1000))
         case "n":
