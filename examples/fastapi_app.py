@@ -1,7 +1,8 @@
 """FastAPI: endpoints enqueue typed tasks and tell how they stand. The worker is in here, or elsewhere.
 
-`uvicorn fastapi_app:web` does both; with WORKER=elsewhere, `asynq-py worker fastapi_app:tasks` does the work.
-Run as a script it sends itself some requests.
+`uvicorn fastapi_app:web` does both; with WORKER=elsewhere, `asynq-py worker fastapi_app:tasks` does the work,
+and ASYNQ_REDIS_URL names the Redis of both, or embedded:///tmp/shop. Run as a script it sends itself some
+requests.
 """
 
 import asyncio

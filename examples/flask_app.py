@@ -1,6 +1,7 @@
 """Flask: views enqueue by a SyncClient, which all threads share; workers are processes of their own.
 
-`flask --app flask_app:web run` and `asynq-py worker flask_app:tasks`. As a script it sends itself requests.
+`flask --app flask_app:web run` and `asynq-py worker flask_app:tasks`, which need one Redis for both: let
+ASYNQ_REDIS_URL name it, or embedded:///tmp/shop. As a script it sends itself requests.
 """
 
 import asyncio

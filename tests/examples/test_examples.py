@@ -325,6 +325,19 @@ def test_testing() -> None:
     assert "7 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
+def test_testing_endpoints() -> None:
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "-p", "no:cacheprovider"),
+            *("-o", "asyncio_mode=auto", str(EXAMPLES / "testing_endpoints.py")),
+        ],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=50,
+    )
+    assert "2 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
 def test_graceful_shutdown(redis_url: str) -> None:
     assert run("graceful_shutdown.py", redis_url) == [
         "short: done, although the worker was told to end",

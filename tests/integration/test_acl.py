@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit, urlunsplit
@@ -15,7 +15,10 @@ from asynq_py import (
     ActiveTask,
     App,
     Client,
+    ClientMiddleware,
     ConcurrencyLimit,
+    EnqueueCall,
+    EnqueueError,
     FlowFailedError,
     Inspector,
     RateLimit,
@@ -25,6 +28,7 @@ from asynq_py import (
     Server,
     SkipRetry,
     Task,
+    TaskInfo,
     chain,
     gather,
 )
@@ -247,10 +251,15 @@ async def test_limits_need_a_few_rights_more(as_user: As, redis: Redis) -> None:
                     pytest.fail("let in, so the lease was not renewed")
 
 
+async def passing(tasks: Sequence[Task], call_next: EnqueueCall) -> Sequence[TaskInfo | EnqueueError]:
+    return await call_next(tasks)
+
+
+@pytest.mark.parametrize("middleware", [[], [passing]])
 async def test_a_scheduler_does_all_it_must(
-    as_user: As, redis: Redis, caplog: pytest.LogCaptureFixture
+    as_user: As, redis: Redis, caplog: pytest.LogCaptureFixture, middleware: list[ClientMiddleware]
 ) -> None:
-    scheduler = Scheduler(await as_user("asynq-scheduler"), heartbeat=0.02)
+    scheduler = Scheduler(await as_user("asynq-scheduler"), heartbeat=0.02, middleware=middleware)
     entry_id = scheduler.register("@every 1s", Task("t"))
     scheduler.register("@every 1s", Task("t"), queue="unique", unique=60)
     scheduler.register("@every 1s", Task("t"), queue="soon", process_in=60)

@@ -493,15 +493,17 @@ async def test_a_lost_lease_is_an_error(exported: Exported) -> None:
     )
 
 
-async def test_each_time_of_a_scheduler_begins_a_trace_that_leads_to_the_tries(exported: Exported) -> None:
-    app = App("embedded://")
+async def test_each_time_of_a_scheduler_begins_a_trace_that_leads_to_the_tries(
+    one_server: str, exported: Exported
+) -> None:
+    app = App(one_server)
     exported.telemetry(names="type").instrument(app)
 
     @app.cron("@hourly")
     async def tidy() -> None: ...
 
     with exported.tracers.get_tracer("web").start_as_current_span("start up"):
-        async with app.test() as rehearsal:
+        async with app.test(one_server) as rehearsal:
             await rehearsal.advance("2h")
 
     enqueued, tried = exported.spans("enqueue tidy"), exported.spans("process tidy")

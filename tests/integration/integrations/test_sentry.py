@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -296,15 +297,17 @@ def test_without_the_library_an_error_says_what_to_install() -> None:
     assert 'pip install "asynq-py[sentry]"' in ended.stderr
 
 
-async def test_each_time_of_a_scheduler_begins_a_trace_that_leads_to_the_tries(sent: Sent) -> None:
-    app = App("embedded://")
+async def test_each_time_of_a_scheduler_begins_a_trace_that_leads_to_the_tries(
+    one_server: str, sent: Sent
+) -> None:
+    app = App(one_server)
     Sentry().instrument(app)
 
     @app.cron("@hourly")
     async def tidy() -> None: ...
 
     with sentry_sdk.start_transaction(op="function", name="start up"):
-        async with app.test() as rehearsal:
+        async with app.test(one_server) as rehearsal:
             await rehearsal.advance("2h")
 
     traces = [(item["transaction"], item["contexts"]["trace"]) for item in sent.transactions]
@@ -331,8 +334,8 @@ async def test_errors_that_sentry_is_told_to_ignore_are_no_events(redis_url: str
     assert [transaction["transaction"] for transaction in sent.transactions] == ["t"]
 
 
-async def test_a_monitor_of_sentry_checks_in_with_each_run(sent: Sent) -> None:
-    app = App("embedded://")
+async def test_a_monitor_of_sentry_checks_in_with_each_run(one_server: str, sent: Sent) -> None:
+    app = App(one_server)
     Sentry().instrument(app)
     failures = iter([LookupError])
 
@@ -346,8 +349,8 @@ async def test_a_monitor_of_sentry_checks_in_with_each_run(sent: Sent) -> None:
     @sentry_sdk.monitor("plain")
     def plain() -> None: ...
 
-    async with app.test() as rehearsal:
-        await rehearsal.advance("90m")
+    async with app.test(one_server, now=datetime(2026, 1, 2, 11, 59, tzinfo=UTC)) as rehearsal:
+        await rehearsal.advance("59m")
 
     told = {
         name: [item["status"] for item in sent.check_ins if item["monitor_slug"] == name]

@@ -352,15 +352,15 @@ async def test_it_can_ask_for_the_time_that_is_due_and_only_there(
     assert scheduled_at() is None
 
 
-async def test_a_rehearsal_of_an_app_plays_it_too(redis_url: str) -> None:
+async def test_a_rehearsal_of_an_app_plays_it_too(one_server: str) -> None:
     seen = Seen()
-    app = App(redis_url)
+    app = App(one_server)
     app.on_enqueue(seen, with_header)
 
     @app.cron("@hourly")
     async def tidy() -> None: ...
 
-    async with app.test() as rehearsal:
+    async with app.test(one_server) as rehearsal:
         await rehearsal.advance("3h")
 
     assert len(seen.answers) == len(rehearsal.runs("tidy")) == 3
