@@ -23,7 +23,7 @@ from asynq_py.signals import signals
 
 logger = logging.getLogger(__name__)
 
-SHORT_LIFE: Final = 5.0  # seconds; a process that lives no longer has failed to start
+SHORT_LIFE: Final = 5.0  # seconds; a process that lives no longer, or never came to work, has failed to start
 LAST_WORD: Final = 5.0  # seconds for what a dead process has said, and we have not read
 FAILURES: Final = 5  # of these in a row, and we give up
 SHORTEST_PAUSE: Final = 0.2  # seconds before a process is replaced; doubled with each failure
@@ -94,7 +94,7 @@ class Supervisor:
             if self._is_ending:
                 self._note(code)
                 return
-            has_failed = time.monotonic() - born < SHORT_LIFE
+            has_failed = will.latest is None or time.monotonic() - born < SHORT_LIFE
             pause = min(pause * 2, 10.0) if has_failed else SHORTEST_PAUSE
             # one that died over its tasks did live, and these are put aside after three deaths
             self._failures = self._failures + 1 if has_failed and not will.latest else 0
@@ -177,12 +177,13 @@ def _exit_code(code: int) -> int:
 
 def _work(make_server: Callable[[], Server], will: Will) -> None:
     os.setpgid(0, 0)  # a Ctrl-C in the terminal is for the supervisor, which passes it on
-    server: object = make_server()
-    if not isinstance(server, Server):
-        raise InvalidOptionError("make_server", make_server, f"{MAKER}; this one returned {type(server)}")
-    will.channel.set_inheritable(False)
-    server.keep(will)
-    asyncio.run(_serve(server))
+    with will.channel as channel:
+        channel.set_inheritable(False)
+        server: object = make_server()
+        if not isinstance(server, Server):
+            raise InvalidOptionError("make_server", make_server, f"{MAKER}; this one returned {type(server)}")
+        server.keep(will)
+        asyncio.run(_serve(server))
 
 
 async def _serve(server: Server) -> None:

@@ -1,7 +1,7 @@
 """A supervised program: `python -m tests.end_to_end.supervised URL PROCESSES KIND [FOLDER]`.
 
 KIND: "works"; "breaks", it cannot start; "holds", its leases last for an hour; "stumbles", the same, and its
-second start fails (FOLDER remembers).
+second start fails (FOLDER remembers); "dies", the same as "holds", and no life of it is called long.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import asynq_py.server.supervisor
 from asynq_py import ActiveTask, Server, Supervisor
 from tests.eventually import eventually
 
 
 async def handler(task: ActiveTask) -> None:
     if task.type == "die":
+        os._exit(9)
+    if task.type == "die late":
+        await asyncio.sleep(2.5)  # as below
         os._exit(9)
     if task.type == "hang" and not task.crashes:
         await asyncio.sleep(2.5)
@@ -51,7 +55,9 @@ def stumbling(url: str, folder: str) -> Server:
 if __name__ == "__main__":
     url, processes, kind, *more = sys.argv[1:]
     kinds: dict[str, Callable[..., Server]] = {
-        "works": make, "breaks": broken, "holds": holding, "stumbles": stumbling,
+        "works": make, "breaks": broken, "holds": holding, "stumbles": stumbling, "dies": holding,
     }  # fmt: skip
+    if kind == "dies":
+        asynq_py.server.supervisor.SHORT_LIFE = 3600.0  # type: ignore[misc]
     supervisor = Supervisor(functools.partial(kinds[kind], url, *more), processes=int(processes))
     sys.exit(asyncio.run(supervisor.serve()))

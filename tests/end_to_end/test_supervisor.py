@@ -77,7 +77,7 @@ async def none_lives(workers: set[int]) -> None:
     async def living() -> set[int]:
         return {pid for pid in workers if lives(pid)}
 
-    await eventually(living, lambda seen: not seen)
+    await eventually(living, lambda seen: not seen, within=60)
 
 
 @pytest.mark.timeout(120)
@@ -107,6 +107,7 @@ async def test_all_processes_end_with_the_supervisor_and_what_runs_is_finished(
     await none_lives(workers)
 
 
+@pytest.mark.timeout(180)
 async def test_a_process_that_dies_is_replaced(start: Start, redis: Redis) -> None:
     await start("works")
     before = await all_serve(redis)
@@ -143,6 +144,19 @@ async def test_what_a_dead_process_ran_runs_again_at_once_whatever_its_lease(
 
 
 @pytest.mark.timeout(240)
+async def test_processes_that_die_over_their_tasks_are_replaced_however_often(
+    start: Start, redis: Redis, client: Client
+) -> None:
+    """F29, F31: six in a row. The first two are those of all four, and then each dies alone."""
+    poison = [f"poison {n}" for n in range(4)]
+    await client.enqueue_many([Task("die late", task_id=name) for name in poison])
+    supervisor = await start("dies", processes=1)
+
+    await books_become(redis, Books(archived=set(poison), processed=4, failed=4), within=200)
+    assert supervisor.returncode is None
+
+
+@pytest.mark.timeout(240)
 async def test_what_a_dead_process_ran_is_not_forgotten_when_its_heir_dies_too(
     start: Start, redis: Redis, client: Client, tmp_path: Path
 ) -> None:
@@ -166,6 +180,7 @@ async def test_a_poison_pill_takes_no_more_than_three_processes(
     assert supervisor.returncode is None
 
 
+@pytest.mark.timeout(180)
 async def test_no_orphan_is_left_when_the_supervisor_is_killed(start: Start, redis: Redis) -> None:
     supervisor = await start("works")
     workers = await all_serve(redis)
@@ -175,6 +190,7 @@ async def test_no_orphan_is_left_when_the_supervisor_is_killed(start: Start, red
     assert await pids(redis) == set()  # they took their leave
 
 
+@pytest.mark.timeout(240)
 async def test_a_program_that_cannot_start_ends_with_its_own_code(start: Start) -> None:
     supervisor = await start("breaks")
     assert await supervisor.wait() == 78
