@@ -26,7 +26,7 @@ from asynq_py.errors import (
     TaskIDConflictError,
 )
 from asynq_py.info import TaskInfo
-from asynq_py.options import Options, TaskOptions, check_seconds
+from asynq_py.options import Duration, Options, TaskOptions, check_seconds
 from asynq_py.outbox import Outbox
 from asynq_py.submission import Submission, kept_off, stored_info, submission
 from asynq_py.task import Task, check_size
@@ -44,7 +44,7 @@ class Client:
     `timeout`: seconds after which a call gives up on a Redis that is away.
     `payload_limit`: the largest payload accepted, bytes.
     `durability`: "replica": a task counts as enqueued when so many `replicas` have it as well as the master,
-    for which they get `replica_timeout` seconds; else NotReplicatedError. "none": the master's word will do.
+    for which they get `replica_timeout`; else NotReplicatedError. "none": the master's word will do.
     `middleware`: around every call that enqueues; the first is the outermost.
 
     Connects at the first call. Close it with `aclose()`, or use it as an async context manager.
@@ -54,11 +54,11 @@ class Client:
         self,
         redis: RedisSource = None,
         *,
-        timeout: float = 5.0,
+        timeout: Duration = 5.0,
         payload_limit: int = limits.PAYLOAD_LIMIT,
         durability: Literal["none", "replica"] = "none",
         replicas: int = 1,
-        replica_timeout: float = 1.0,
+        replica_timeout: Duration = 1.0,
         middleware: Iterable[ClientMiddleware] = (),
         clock: Clock | None = None,
     ) -> None:
@@ -164,6 +164,7 @@ class Client:
         await self._connector.aclose()
 
     async def __aenter__(self) -> Self:
+        self._check_open()
         return self
 
     async def __aexit__(
@@ -276,7 +277,7 @@ def _reason(error: EnqueueError) -> Exception:
     return error
 
 
-def _durability(wish: str, replicas: int, timeout: float, *, at_most: float) -> Durability | None:
+def _durability(wish: str, replicas: int, timeout: Duration, *, at_most: float) -> Durability | None:
     if wish not in ("none", "replica"):
         raise InvalidOptionError("durability", wish, '"none" or "replica"')
     if not _is_count(replicas):

@@ -31,6 +31,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from asynq_py.span import TOLD, seconds_in
+
 QUOTED: Final = 300  # characters of a value that an error shows
 
 
@@ -274,18 +276,24 @@ class RevokeTask(Exception):
 class RetryLater(Exception):
     """Raise in a handler: try again after `delay` without counting a failure.
 
-    `delay`: seconds or a timedelta, not negative.
+    `delay`: seconds, a timedelta, or text such as "90s", "1h30m", "2d"; not negative.
     """
 
-    def __init__(self, delay: float | timedelta, reason: str = "retry later") -> None:
+    def __init__(self, delay: float | timedelta | str, reason: str = "retry later") -> None:
         super().__init__(reason)
-        seconds: object = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        match delay:
+            case timedelta():
+                seconds: object = delay.total_seconds()
+            case str():
+                seconds = seconds_in(delay)
+            case _:
+                seconds = delay
         if (
             isinstance(seconds, bool)
             or not isinstance(seconds, int | float)
             or not 0 <= seconds < float("inf")  # not true of NaN, either
         ):
-            raise InvalidOptionError("delay", delay, "zero or more seconds, or such a timedelta")
+            raise InvalidOptionError("delay", delay, f"zero or more seconds, such a timedelta, or {TOLD}")
         self.delay = float(seconds)
 
     def __reduce__(self) -> tuple[type[RetryLater], tuple[float, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import MethodType
 from typing import TypeVar
 
@@ -76,6 +76,11 @@ class ServeMux:
             if task_type.startswith(prefix):
                 return self._wrapped[prefix], prefix
         return self._not_found, ""
+
+    @property
+    def patterns(self) -> Collection[str]:
+        """All that are registered."""
+        return self._handlers.keys()
 
     async def __call__(self, task: ActiveTask) -> None:
         handler, _ = self.find(task.type)

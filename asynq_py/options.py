@@ -10,9 +10,12 @@ from typing import Any, Final, TypeAlias, TypedDict
 
 from asynq_py.clock import EARLIEST, LATEST
 from asynq_py.errors import InvalidOptionError
+from asynq_py.span import TOLD, seconds_in
+from asynq_py.suggestion import unknown_option
 from asynq_py.wire import limits
 
-Duration: TypeAlias = "float | timedelta"
+Duration: TypeAlias = "float | timedelta | str"
+"""Seconds, a timedelta, or text: "90s", "1h30m", "2d"."""
 
 LONGEST: Final = 100 * 365 * 24 * 3600.0  # seconds: far above any use, far below what overflows
 
@@ -20,7 +23,7 @@ LONGEST: Final = 100 * 365 * 24 * 3600.0  # seconds: far above any use, far belo
 class TaskOptions(TypedDict, total=False):
     """What may be said about a task. None means "as if not given".
 
-    Durations are seconds or timedeltas, instants aware datetimes.
+    Durations are seconds, timedeltas, or text such as "90s", "1h30m", "2d"; instants aware datetimes.
     """
 
     queue: str | None
@@ -69,7 +72,7 @@ class Options:
         for name, value in given.items():
             check = _CHECKS.get(name)
             if check is None:
-                raise InvalidOptionError(name, value, f"the options of a task are {', '.join(_CHECKS)}")
+                raise unknown_option(name, value, tuple(_CHECKS), of="a task")
             if value is None:  # as if not given: what was said before stands
                 continue
             changes[name] = check(name, value)
@@ -77,6 +80,16 @@ class Options:
             if other is not None:
                 changes[other] = None
         return replace(self, **changes)
+
+
+def read_spans(given: Mapping[str, object]) -> dict[str, Any]:
+    """Make seconds of spans that are text, so that what is given once is read once. Nothing is checked."""
+    return {
+        name: seconds
+        if name in _SPANS and isinstance(value, str) and (seconds := seconds_in(value)) is not None
+        else value
+        for name, value in given.items()
+    }
 
 
 def check_name(option: str, value: object) -> str:
@@ -101,14 +114,20 @@ def check_queue(option: str, value: object) -> str:
 
 def check_seconds(option: str, value: object, *, least: float = 0.0) -> float:
     """Check a duration. Returns seconds."""
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    match value:
+        case timedelta():
+            seconds: object = value.total_seconds()
+        case str():
+            seconds = seconds_in(value)
+        case _:
+            seconds = value
     if (
         isinstance(seconds, bool)
         or not isinstance(seconds, int | float)
         or not least <= seconds <= LONGEST  # not true of NaN, either
     ):
         raise InvalidOptionError(
-            option, value, f"{least:g} or more seconds (at most 100 years), or such a timedelta"
+            option, value, f"{least:g} or more seconds (at most 100 years), such a timedelta, or {TOLD}"
         )
     return float(seconds)
 
@@ -154,5 +173,6 @@ _CHECKS: Final[Mapping[str, Callable[[str, object], object]]] = {
     "retention": _whole_seconds,
     "group": check_name,
 }
+_SPANS: Final = frozenset({"timeout", "unique", "process_in", "retention"})
 _EXCLUSIVE: Final = {"process_at": "process_in", "process_in": "process_at"}
 DEFAULTS: Final = Options()

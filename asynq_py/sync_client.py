@@ -8,18 +8,33 @@ import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, Protocol, Self, TypeVar, Unpack
 
 from asynq_py.client import Client
 from asynq_py.client_middleware import ClientMiddleware, check_client_middleware
 from asynq_py.connection import RedisSource
-from asynq_py.errors import EnqueueError
+from asynq_py.errors import AsynqError, EnqueueError
 from asynq_py.info import TaskInfo
-from asynq_py.options import TaskOptions
+from asynq_py.options import Duration, TaskOptions
 from asynq_py.task import Task
 from asynq_py.wire import limits
 
 T = TypeVar("T")
+
+
+class SomeFlow(Protocol):
+    """A Flow whose first step needs no result."""
+
+    async def enqueue_by(
+        self,
+        client: Client,
+        redis: RedisSource,
+        *,
+        name: str | None = None,
+        flow_id: str | None = None,
+        on_error: Literal["finish", "cancel"] = "finish",
+        retention: Duration | None = None,
+    ) -> str: ...
 
 
 class SyncClient:
@@ -32,13 +47,14 @@ class SyncClient:
         self,
         redis: RedisSource = None,
         *,
-        timeout: float = 5.0,
+        timeout: Duration = 5.0,
         payload_limit: int = limits.PAYLOAD_LIMIT,
         durability: Literal["none", "replica"] = "none",
         replicas: int = 1,
-        replica_timeout: float = 1.0,
+        replica_timeout: Duration = 1.0,
         middleware: Iterable[ClientMiddleware] = (),
     ) -> None:
+        self._redis = redis
         self._make = functools.partial(
             Client,
             redis,
@@ -53,6 +69,7 @@ class SyncClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._starting = threading.Lock()
+        self._is_closed = False
 
     def enqueue(self, task: Task, **options: Unpack[TaskOptions]) -> TaskInfo:
         """Store a task and return how it stands. Raises: as Client.enqueue."""
@@ -65,21 +82,43 @@ class SyncClient:
         tasks = list(tasks)  # a generator must not run in the other thread
         return self._run(lambda client: client.enqueue_many(tasks, **options))
 
+    def enqueue_flow(
+        self,
+        flow: SomeFlow,
+        *,
+        name: str | None = None,
+        flow_id: str | None = None,
+        on_error: Literal["finish", "cancel"] = "finish",
+        retention: Duration | None = None,
+    ) -> str:
+        """Store a flow of typed tasks, and let it begin. Returns its ID.
+
+        Options and errors: as of Flow.enqueue.
+        """
+        return self._run(
+            lambda client: flow.enqueue_by(
+                client, self._redis, name=name, flow_id=flow_id, on_error=on_error, retention=retention
+            )
+        )
+
     def ping(self) -> None:
         """Ask Redis for an answer. Raises: BrokerUnavailableError."""
         self._run(lambda client: client.ping())
 
     def close(self) -> None:
-        """Finish what is under way and close the connection. Idempotent; a later call connects again."""
+        """Finish what is under way and close the connection. Idempotent; a closed client refuses calls."""
+        self._is_closed = True
+        if self._pid != os.getpid():  # a forked child: what is open is its parent's
+            return
         with self._starting:
             loop, self._loop = self._loop, None
-            if loop is None or self._pid != os.getpid():
+            if loop is None:
                 return
             asyncio.run_coroutine_threadsafe(self._client.aclose(), loop).result()
             loop.call_soon_threadsafe(loop.stop)
-            self._client = self._make()
 
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(
@@ -91,11 +130,16 @@ class SyncClient:
         client, loop = self._running()
         return asyncio.run_coroutine_threadsafe(call(client), loop).result()
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise AsynqError("this client is closed; make another one")
+
     def _running(self) -> tuple[Client, asyncio.AbstractEventLoop]:
         if self._pid != os.getpid():  # a forked child: the thread, and whoever held the lock, stayed behind
             self._client, self._loop = self._make(), None
             self._pid, self._starting = os.getpid(), threading.Lock()
         with self._starting:
+            self._check_open()
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 # a daemon: a program that forgets to close still ends

@@ -33,8 +33,13 @@ class Layer:
 
 # From the bottom up: each layer may import from its own and from all before it, except as noted.
 LAYERS: Final = (
-    Layer("errors", "_version errors", apart=True),
-    Layer("ground", "clock component outage outbox process signals task_ids tracebacks late", apart=True),
+    Layer("text", "_version span", apart=True),
+    Layer("errors", "errors"),
+    Layer(
+        "ground",
+        "clock component outage outbox process signals task_ids tracebacks late suggestion",
+        apart=True,
+    ),
     Layer("wire", "wire"),
     Layer("store", "embedded connection broker"),
     Layer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -63,11 +63,13 @@ class App(Router):
     `redis`: a URL, a RedisConfig or a live client; left out, `$ASYNQ_REDIS_URL` or localhost. `prefix`,
     options: as for a Router, for all tasks; and those of AppOptions.
 
-    It connects when a task is enqueued, once for each event loop. `async with app:` or `aclose()` ends that;
-    else it ends with the loop, where `asyncio.run` ends it.
+    It connects when a task is enqueued, once for each event loop. `async with app:` or `aclose()` ends that,
+    and a closed app refuses calls in that loop; else it ends with the loop, where `asyncio.run` ends it.
 
     Raises: InvalidOptionError.
     """
+
+    _told = "an app"
 
     def __init__(
         self,
@@ -93,6 +95,9 @@ class App(Router):
 
     def _make_home(self, prefix: str, options: TaskOptions) -> Home:
         return super()._make_home(prefix, options).of_app(self._outlet, self._overrides, self._carrier)
+
+    def _known(self) -> Sequence[str]:
+        return ("redis", "prefix", *AppOptions.__annotations__)
 
     def use(self, *middleware: Middleware) -> None:
         """Add middleware around all tasks of the servers made from now on; the first added is the outermost.
@@ -207,7 +212,12 @@ class App(Router):
         Raises: as Flow.enqueue.
         """
         return await flow.enqueue_through(
-            self._outlet.here(), name=name, flow_id=flow_id, on_error=on_error, retention=retention
+            self._outlet.here(),
+            self._outlet,
+            name=name,
+            flow_id=flow_id,
+            on_error=on_error,
+            retention=retention,
         )
 
     def flow(self, flow_id: str) -> FlowHandle[Any]:
@@ -288,6 +298,7 @@ class App(Router):
             patience=patience,
             flush=flush,
             middleware=self._outlet.middleware,
+            types=self._all_types(),
         )
         async with rehearsed(rehearsal, self._outlet, self._all_entries()):
             yield rehearsal
@@ -306,20 +317,27 @@ class App(Router):
     def _eager(self) -> Eager:
         return Eager(lambda: self._mux(HereAndNow()), self._outlet.middleware)
 
+    def _all_types(self) -> frozenset[str]:
+        aliases = (alias for task in self._all_tasks() for alias in task.declaration.aliases)
+        return frozenset((*self.tasks, *self.remotes, *aliases))
+
     def _check_no_state(self) -> None:
         for task in self._all_tasks():
             if any(True for _ in task.declaration.signature.injections.states(self._overrides)):
                 raise InvalidOptionError("lifespan", None, f"one for the state that {task.type!r} asks for")
 
     async def aclose(self) -> None:
-        """Close what is open for the running event loop. Idempotent; it opens again when it is used."""
+        """Close what is open for the running event loop. Idempotent.
+
+        After that it refuses calls in this loop, until `async with app:` opens it again.
+        """
         await self._outlet.aclose()
 
     async def __aenter__(self) -> Self:
-        self._outlet.here()
+        self._outlet.enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        await self._outlet.leave()  # of blocks in each other the outermost closes it

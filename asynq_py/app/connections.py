@@ -22,15 +22,26 @@ HeaderSource: TypeAlias = Callable[[], Mapping[str, str]]
 
 
 class Connections:
-    """Those of one event loop. They connect when they are first used. `is_eager`: they never do."""
+    """Those of one event loop. They connect when they are first used. `is_eager`: they never do.
+
+    `client`: one that is there already, and is left open.
+    """
 
     is_eager = False
+    is_closed = False
+    users = 0  # blocks of `async with`, of which the last one to end closes them
     flow_headers: Sequence[HeaderSource] = ()
 
     def __init__(
-        self, redis: RedisSource, middleware: Sequence[ClientMiddleware], clock: Clock | None = None
+        self,
+        redis: RedisSource,
+        middleware: Sequence[ClientMiddleware] = (),
+        clock: Clock | None = None,
+        *,
+        client: Client | None = None,
     ) -> None:
-        self.client = Client(redis, middleware=middleware, clock=clock)
+        self._owns_client = client is None
+        self.client = Client(redis, middleware=middleware, clock=clock) if client is None else client
         self.inspector = Inspector(redis, clock=clock)
         self._connector = Connector(redis)
         self._lane = open_lane(self._connector, role="flows")
@@ -51,10 +62,12 @@ class Connections:
             await self._lane.aclose()
             await self._connector.aclose()
             await self.inspector.aclose()
-            await self.client.aclose()
+            if self._owns_client:
+                await self.client.aclose()
 
     async def aclose(self) -> None:
         """Idempotent."""
+        self.is_closed = True
         await self._life.aclose()
 
 
@@ -67,6 +80,7 @@ class Outlet:
         self._flow_headers: list[HeaderSource] = []
         self._open: dict[asyncio.AbstractEventLoop, Connections] = {}
         self._make: Callable[[], Connections] = lambda: Connections(self._redis, self._middleware)
+        self._is_instead = False
 
     @property
     def middleware(self) -> Sequence[ClientMiddleware]:
@@ -80,16 +94,28 @@ class Outlet:
     @contextlib.contextmanager
     def instead(self, make: Callable[[], Connections]) -> Iterator[None]:
         """Use connections of another make while the block runs, for tests. They are not closed behind it."""
-        before = self._open, self._make
-        self._open, self._make = {}, make
+        before = self._open, self._make, self._is_instead
+        self._open, self._make, self._is_instead = {}, make, True
         try:
             yield
         finally:
-            self._open, self._make = before
+            self._open, self._make, self._is_instead = before
 
     def use(self, middleware: Sequence[ClientMiddleware]) -> None:
         """For the clients that are opened from now on."""
         self._middleware.extend(middleware)
+
+    @property
+    def flow_headers(self) -> Sequence[HeaderSource]:
+        return self._flow_headers
+
+    def leads_to(self, other: Outlet) -> bool:
+        """Is it the same Redis, as far as can be seen?"""
+        return self is other or self._redis is other._redis or str(self) == str(other)
+
+    def __str__(self) -> str:
+        """Where Redis is, without credentials."""
+        return str(Connector(self._redis))
 
     def mark_flows(self, source: HeaderSource) -> None:
         self._flow_headers.append(source)
@@ -99,7 +125,7 @@ class Outlet:
         return Connections(redis, self._middleware, clock)
 
     def here(self) -> Connections:
-        """Raises: AsynqError: no event loop runs here."""
+        """Raises: AsynqError: no event loop runs here, or they are closed."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -108,14 +134,38 @@ class Outlet:
             ) from None
         found = self._open.get(loop)
         if found is None:
-            for other in [other for other in self._open if other.is_closed()]:
-                del self._open[other]
-            found = self._open[loop] = self._make()
-            found.flow_headers = self._flow_headers
+            found = self._connect(loop)
+        elif found.is_closed:
+            if not self._is_instead:  # a test looks at what has become of its app
+                raise AsynqError("this app is closed in this event loop; `async with app:` opens it again")
+            found = self._connect(loop)
         return found
 
+    def enter(self) -> None:
+        """Begin a block of use; open them again if they are closed. Raises: as `here`."""
+        loop = asyncio.get_running_loop()
+        found = self._open.get(loop)
+        if found is None or found.is_closed:
+            found = self._connect(loop)
+        found.users += 1
+
+    async def leave(self) -> None:
+        """End such a block; the last one closes them."""
+        found = self._open.get(asyncio.get_running_loop())
+        if found is not None:
+            found.users -= 1
+            if found.users <= 0:
+                await found.aclose()
+
     async def aclose(self) -> None:
-        """Close those of the running loop. Idempotent; later calls open others."""
-        found = self._open.pop(asyncio.get_running_loop(), None)
+        """Close those of the running loop. Idempotent."""
+        found = self._open.get(asyncio.get_running_loop())
         if found is not None:
             await found.aclose()
+
+    def _connect(self, loop: asyncio.AbstractEventLoop) -> Connections:
+        for other in [other for other in self._open if other.is_closed()]:
+            del self._open[other]
+        made = self._open[loop] = self._make()
+        made.flow_headers = self._flow_headers
+        return made

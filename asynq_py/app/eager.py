@@ -14,7 +14,7 @@ from asynq_py.app.connections import Connections
 from asynq_py.app.executors import Place, Processes
 from asynq_py.app.waiting import Waiting
 from asynq_py.client_middleware import ClientMiddleware, EnqueueCall
-from asynq_py.clock import SystemClock
+from asynq_py.clock import SystemClock, instant
 from asynq_py.errors import AsynqError, EnqueueError, HandlerNotFoundError, RevokeTask, TaskNotFoundError
 from asynq_py.handler import AsyncHandler
 from asynq_py.info import TaskInfo, task_info
@@ -22,6 +22,7 @@ from asynq_py.inspector import Inspector
 from asynq_py.submission import submission
 from asynq_py.task import Task
 from asynq_py.task_ids import TaskIDs
+from asynq_py.testing.book import Enqueued
 from asynq_py.testing.bookkeeper import Bookkeeper
 from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import decode_task
@@ -66,13 +67,13 @@ class Eager(Bookkeeper):
         return [await self._run(task) for task in tasks]
 
     async def _run(self, task: Task) -> TaskInfo:
-        options = task.options
+        options, now = task.options, self._clock.time()
         item = submission(
             task,
             options,
             keys=QueueKeys(options.queue),
             task_id=options.task_id or self._ids.next(),
-            now=self._clock.time(),
+            now=now,
         )
         message = decode_task(item.entry.message, queue=options.queue, task_id=item.entry.id)
         told = task_info(
@@ -82,7 +83,7 @@ class Eager(Bookkeeper):
         )
         key = (told.queue, told.id)
         self._tasks[key] = told
-        self._write(told)
+        self._book.add(Enqueued.of(told, instant(now)))
         if self._handler is None:
             self._handler = self._make_handler()
         attempt = EagerTry()

@@ -50,6 +50,11 @@ class Home:
     def carrier(self) -> Carrier:
         return self._carrier if self.parent is None else self.parent.carrier
 
+    @property
+    def outlet(self) -> Outlet | None:
+        """Of the app it belongs to, if it belongs to one."""
+        return self._outlet if self.parent is None else self.parent.outlet
+
     def connections(self) -> Connections:
         """Raises: AsynqError: no app includes the router; no event loop runs here."""
         if self._outlet is not None:

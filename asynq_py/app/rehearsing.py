@@ -53,6 +53,7 @@ async def rehearsed(
         def connections() -> Connections:
             made = Connections(rehearsal.redis, rehearsal.middleware, rehearsal.clock)
             made.waiting = PlayedWaiting(rehearsal)
+            made.inspector = rehearsal.new_inspector()
             return made
 
         for entry in entries:

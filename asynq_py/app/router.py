@@ -13,6 +13,9 @@ from asynq_py.app.executors import Place
 from asynq_py.app.home import Home
 from asynq_py.app.signature import Signature
 from asynq_py.app.typed_task import (
+    DECLARED,
+    REMOTE,
+    TIMED,
     AsyncTask,
     CallOptions,
     Declaration,
@@ -22,9 +25,10 @@ from asynq_py.app.typed_task import (
     TypedTask,
 )
 from asynq_py.errors import InvalidOptionError, PayloadError
-from asynq_py.options import DEFAULTS, TaskOptions, check_name
+from asynq_py.options import DEFAULTS, TaskOptions, check_name, read_spans
 from asynq_py.scheduler.cron import load_zone, parse
 from asynq_py.scheduler.entry import EntryOptions, Missed, check_missed
+from asynq_py.suggestion import unknown_option
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,22 +80,37 @@ class Router:
     Raises: InvalidOptionError.
     """
 
+    _told = "a router"
+
     def __init__(self, prefix: str = "", **options: Unpack[TaskOptions]) -> None:
         self._home = self._make_home(prefix, options)
         self._tasks: list[TypedTask[..., Any]] = []
+        self._remotes: list[TypedTask[..., Any]] = []
         self._entries: list[CronEntry] = []
         self._included: list[Router] = []
 
     def _make_home(self, prefix: str, options: TaskOptions) -> Home:
         if prefix:
             check_name("prefix", prefix)
+        known = self._known()
+        for unknown in options.keys() - set(known):
+            raise unknown_option(unknown, options.get(unknown), known, of=self._told)
         DEFAULTS.override(options)
-        return Home(prefix, options)
+        return Home(prefix, cast(TaskOptions, read_spans(options)))
+
+    def _known(self) -> Sequence[str]:
+        """What its constructor takes."""
+        return ("prefix", *TaskOptions.__annotations__)
 
     @property
     def tasks(self) -> Mapping[str, TypedTask[..., Any]]:
         """All tasks that are declared here or in included routers, by type."""
         return {task.type: task for task in self._all_tasks()}
+
+    @property
+    def remotes(self) -> Mapping[str, TypedTask[..., Any]]:
+        """The tasks that are handled elsewhere, and were named here or in included routers, by type."""
+        return {task.type: task for task in self._all_remotes()}
 
     # -- declaring --------------------------------------------------------------------------------------
 
@@ -165,7 +184,7 @@ class Router:
             if isinstance(given, TypedTask):
                 task = given.options(**options)
             else:
-                task = given = self._declare(given, names=names, name=name, options=options)
+                task = given = self._declare(given, names=names, name=name, options=options, known=TIMED)
             try:
                 task.task()
             except PayloadError as error:
@@ -205,7 +224,9 @@ class Router:
         declaration = Declaration(
             check_name("name", name), self._home, function=None, signature=lambda: signature
         )
-        return RemoteTask(declaration, options)
+        task: TypedTask[..., Any] = RemoteTask(declaration, options, known=REMOTE)
+        self._remotes.append(task)
+        return task
 
     def include(self, router: Router) -> None:
         """Take in the tasks of a router, behind the prefix and with the defaults of this one.
@@ -233,9 +254,21 @@ class Router:
         aliases: Sequence[str] = (),
         executor: Executor | None = None,
         options: CallOptions,
+        known: Sequence[str] = DECLARED,
     ) -> TypedTask[..., Any]:
-        if not inspect.isroutine(function):
-            raise InvalidOptionError("task", function, "a function")
+        given: object = function
+        if isinstance(given, staticmethod):
+            function = given.__func__
+        if isinstance(given, classmethod) or not inspect.isroutine(function):
+            raise InvalidOptionError("task", given, "a function")
+        if name is None and not function.__name__.isidentifier():
+            raise InvalidOptionError("task", function, "a function that has a name, or `name=`")
+        if _is_method(function):
+            raise InvalidOptionError(
+                "task",
+                function.__qualname__,
+                "a function, or a static method: where the task runs there is no object to call it on",
+            )
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise InvalidOptionError("task", function, "a function that does not yield")
         is_async = inspect.iscoroutinefunction(function)
@@ -253,7 +286,7 @@ class Router:
             aliases=aliases,
             executor=executor,
         )
-        task: TypedTask[..., Any] = (AsyncTask if is_async else PlainTask)(declaration, options)
+        task: TypedTask[..., Any] = (AsyncTask if is_async else PlainTask)(declaration, options, known=known)
         if _is_of_a_cell(task):
             if executor == "process":
                 raise InvalidOptionError("executor", executor, "with a function of a module, not of a cell")
@@ -278,10 +311,24 @@ class Router:
         for router in self._included:
             yield from router._all_tasks()
 
+    def _all_remotes(self) -> Iterator[TypedTask[..., Any]]:
+        yield from self._remotes
+        for router in self._included:
+            yield from router._all_remotes()
+
     def _all_entries(self) -> Iterator[CronEntry]:
         yield from self._entries
         for router in self._included:
             yield from router._all_entries()
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    """Is it one without its object? It stands in a class, and its first parameter is what methods have."""
+    outer = function.__qualname__.rpartition(".")[0]
+    if inspect.ismethod(function) or not outer or outer.endswith("<locals>"):
+        return False
+    first = next(iter(inspect.signature(function).parameters.values()), None)
+    return first is not None and first.name in ("self", "cls") and first.annotation is first.empty
 
 
 def _can_be_included(router: object) -> bool:

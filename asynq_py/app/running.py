@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -41,6 +42,10 @@ def handler_of(task: TypedTask[..., Any], processes: Processes) -> AsyncHandler:
         if carrier:
             carrier.restore(active.headers)
         value = await call(active, args, kwargs)
+        if value is None:
+            return
+        if inspect.iscoroutine(value):  # of a plain wrapper around a coroutine function, or forgotten
+            value = await value
         if value is None or not active.retention:
             return
         try:

@@ -93,7 +93,10 @@ class Member:
     def dump(self, value: Any, at: str) -> Any:
         if not isinstance(value, self.kind):
             raise wrong(at, self.name, value)
-        return value.value
+        told = value.value
+        if told is not None and not isinstance(told, str | int | float):
+            raise Misfit(at, f"JSON cannot tell {value}: its value is no text, number, boolean or None")
+        return told
 
     def load(self, data: Any, at: str) -> Any:
         try:

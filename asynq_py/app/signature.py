@@ -340,5 +340,7 @@ def _placed(field: Field, value: Any) -> Arguments:
 def _encoded(data: Any) -> bytes:
     try:
         return json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise Misfit("", "it has text that UTF-8 cannot hold: half a surrogate pair") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise Misfit("", f"JSON cannot hold it: {type(error).__name__}") from None

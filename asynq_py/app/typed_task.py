@@ -17,6 +17,7 @@ from typing import (
     TypeAlias,
     TypeVar,
     Unpack,
+    cast,
     overload,
 )
 
@@ -28,7 +29,8 @@ from asynq_py.app.signature import Signature
 from asynq_py.app.unique_key import UniqueKey, check_names, check_unique_key, key_of
 from asynq_py.errors import AsynqError, DuplicateTaskError, EnqueueError, InvalidOptionError
 from asynq_py.info import TaskInfo
-from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name
+from asynq_py.options import DEFAULTS, Options, TaskOptions, check_name, read_spans
+from asynq_py.suggestion import unknown_option
 from asynq_py.task import Task
 from asynq_py.unique import OnConflict, RuledTask, UniqueRule, UniqueUntil, check_on_conflict, check_until
 from asynq_py.workflows.flow import Step
@@ -62,6 +64,12 @@ class CallOptions(TaskOptions, total=False):
     on_conflict: OnConflict | None
     """What then becomes of another one: "raise" DuplicateTaskError; "skip" it; "return" a handle of the one
     that is there; "replace" that one, if it does not run. Default "raise"."""
+
+
+KNOWN: Final = tuple(CallOptions.__annotations__)
+DECLARED: Final = ("name", "aliases", "executor", *KNOWN)  # what `task` takes
+REMOTE: Final = ("payload", "result", *KNOWN)  # what `remote` takes
+TIMED: Final = ("timezone", "missed", "name", *KNOWN)  # what `cron` takes
 
 
 class Declaration:
@@ -138,14 +146,16 @@ class TypedTask(Generic[P, R]):
 
     __name__: str
 
-    def __init__(self, declaration: Declaration, options: CallOptions) -> None:
+    def __init__(
+        self, declaration: Declaration, options: CallOptions, *, known: Sequence[str] = DECLARED
+    ) -> None:
         self.__name__ = declaration.type_name
         self._declaration = declaration
         self._wait = False
         self._headers: dict[str, str] = {}
         self._options: TaskOptions = {}
         self._unique: dict[str, Any] = {}
-        self._apply(options)
+        self._apply(options, known)
         if declaration.function is not None:
             functools.update_wrapper(self, declaration.function)  # type: ignore[arg-type]  # not callable yet
 
@@ -161,19 +171,19 @@ class TypedTask(Generic[P, R]):
     def options(self, **options: Unpack[CallOptions]) -> Self:
         """Make the same task with other options; this one stays as it is. Raises: InvalidOptionError."""
         other = copy(self)
-        other._apply(options)
+        other._apply(options, KNOWN)
         return other
 
-    def task(self, *args: P.args, **kwargs: P.kwargs) -> Task:
+    def task(self, /, *args: P.args, **kwargs: P.kwargs) -> Task:
         """Make a core Task of a call: for batches, schedulers, a SyncClient. Raises: PayloadError."""
         task = self._made(self._declaration.signature.dump(self.type, args, kwargs))
         return RuledTask.of(task, self._rule(args, kwargs)) if self._unique else task
 
     @overload
-    def step(self, *args: P.args, **kwargs: P.kwargs) -> Step[object, R]: ...
+    def step(self, /, *args: P.args, **kwargs: P.kwargs) -> Step[object, R]: ...
     @overload
-    def step(self: TakesFirst[A, Q, R], *args: Q.args, **kwargs: Q.kwargs) -> Step[A, R]: ...
-    def step(self, *args: Any, **kwargs: Any) -> Step[Any, Any]:
+    def step(self: TakesFirst[A, Q, R], /, *args: Q.args, **kwargs: Q.kwargs) -> Step[A, R]: ...
+    def step(self, /, *args: Any, **kwargs: Any) -> Step[Any, Any]:
         """Make a step of a flow. The result of the step before becomes its first argument, which is left out
         here; or the one that is given as `previous`. A whole call takes no result.
 
@@ -183,7 +193,7 @@ class TypedTask(Generic[P, R]):
             raise InvalidOptionError(option, self._unique[option], "tasks that are no step of a flow")
         payload, at = self._declaration.signature.dump_step(self.type, args, kwargs)
         home = self._declaration.home
-        return Step(self._made(payload), at, signature=self._declaration.signature, connect=home.connections)
+        return Step(self._made(payload), at, signature=self._declaration.signature, home=home)
 
     def check_unique_key(self) -> None:
         """Check what the key asks for, once that is known. Raises: InvalidOptionError."""
@@ -209,7 +219,7 @@ class TypedTask(Generic[P, R]):
         headers = home.carrier.headers(self.type) | self._headers
         return Task(self.type, payload, headers=headers or None, **given)
 
-    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskHandle[R]:
+    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskHandle[R]:
         """Store a call as a task. When this returns, Redis has it.
 
         Raises: PayloadError: the arguments do not fit, and nothing was sent. Else as Client.enqueue.
@@ -252,18 +262,20 @@ class TypedTask(Generic[P, R]):
     def _of(self, connections: Connections, info: TaskInfo) -> TaskHandle[R]:
         return handle_of(connections, self._declaration.signature, info)
 
-    def _apply(self, options: CallOptions) -> None:
-        given = dict(options)
+    def _apply(self, options: CallOptions, known: Sequence[str]) -> None:
+        for name in options.keys() - set(known):
+            raise unknown_option(name, options.get(name), known, of="a task")
+        given: dict[str, Any] = dict(options)
         wait = given.pop("wait", self._wait)
         if not isinstance(wait, bool):
             raise InvalidOptionError("wait", wait, "True or False")
         self._unique = {**self._unique, **_checked_unique(given)}
         self.check_unique_key()
         headers = given.pop("headers", None)
-        self._headers = {**self._headers, **Task("headers", headers=headers).headers}  # type: ignore[arg-type]
+        self._headers = {**self._headers, **Task("headers", headers=headers).headers}
         self._wait = wait
         DEFAULTS.override(given)
-        self._options = merged(self._options, given)  # type: ignore[arg-type]  # checked in the line above
+        self._options = merged(self._options, cast(TaskOptions, read_spans(given)))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.type}>"
@@ -272,7 +284,7 @@ class TypedTask(Generic[P, R]):
 class AsyncTask(TypedTask[P, R]):
     """Of a coroutine function."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Run it here and now, without any queue. What is injected and not given is made for this call."""
         function: Callable[P, Coroutine[Any, Any, R]] = _function(self)
         values = self._declaration.missing(args, kwargs)
@@ -282,7 +294,7 @@ class AsyncTask(TypedTask[P, R]):
 class PlainTask(TypedTask[P, R]):
     """Of a plain function, which workers run in a thread or a process."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here and now, without any queue. What is injected and not given is made for this call.
 
         Raises: AsynqError: it needs an event loop to be made.

@@ -13,15 +13,20 @@ from asynq_py.app.shape import Misfit
 from asynq_py.errors import InvalidOptionError, PayloadError
 
 UniqueKey: TypeAlias = "str | Callable[..., object]"
-"""A template such as "{user_id}", or a function of some of the arguments, by their names."""
+"""A template such as "{user_id}", or a function of some of the arguments, by their names. A text without
+names is one key for all calls."""
 
 
 def check_unique_key(key: object) -> None:
     """Raises: InvalidOptionError: it is neither a template nor a function."""
     if isinstance(key, str):
+        if not key.strip():
+            raise InvalidOptionError("unique_key", key, 'a template such as "{user_id}", which is not blank')
         _names_in(key)
     elif not callable(key):
         raise InvalidOptionError("unique_key", key, 'a template such as "{user_id}", or a function')
+    elif inspect.iscoroutinefunction(key):
+        raise InvalidOptionError("unique_key", key, "a plain function: it is called where a task is made")
 
 
 def check_names(key: UniqueKey, names: Set[str]) -> None:
@@ -42,12 +47,14 @@ def key_of(key: UniqueKey, task_type: str, values: Mapping[str, Any]) -> str:
             return key.format(**values)
         made = key(**{name: values[name] for name in _parameters(key)})
         if made is None:
-            raise ValueError("it is None")
+            raise Misfit("unique_key", "it is None")
         if isinstance(made, str):
             return made
         return json.dumps(Codec().shape(Any).dump(made, "unique_key"), sort_keys=True, allow_nan=False)
-    except (LookupError, AttributeError, TypeError, ValueError, Misfit) as error:
-        problem = error.problem if isinstance(error, Misfit) else f"{type(error).__name__}: {error}"
+    except Misfit as misfit:
+        raise PayloadError(task_type, "unique_key", misfit.problem) from misfit
+    except Exception as error:  # of the user's function, or of a format
+        problem = f"it cannot be made: {type(error).__name__}: {error}"
         raise PayloadError(task_type, "unique_key", problem) from error
 
 

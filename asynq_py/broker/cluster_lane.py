@@ -30,7 +30,10 @@ class ClusterLane(Sender):
     was no connection.
     """
 
-    def __init__(self, cluster: Cluster, lane_to: Callable[[Place], Lane]) -> None:
+    def __init__(
+        self, cluster: Cluster, lane_to: Callable[[Place], Lane], *, role: str = "connection"
+    ) -> None:
+        self._role = role
         self._cluster = cluster
         self._lane_to = lane_to
         self._lanes: dict[Address, Lane] = {}
@@ -39,7 +42,7 @@ class ClusterLane(Sender):
 
     def post(self, command: Command) -> asyncio.Future[Reply]:
         if self._closed:
-            raise AsynqError("this connection is closed")
+            raise AsynqError(f"this {self._role} is closed; make another one")
         return self._start(self._deliver(command))
 
     async def aclose(self) -> None:

@@ -82,6 +82,7 @@ class Lane(Sender):
 
     def __init__(self, place: Place, *, role: str, timeout: float | None = None) -> None:
         self._place = place
+        self._role = role
         self._name = f"asynq-py:{role}:{os.getpid()}"
         self._timeout = timeout or place.timeout
         self._connection: AbstractConnection | None = None
@@ -105,7 +106,7 @@ class Lane(Sender):
 
     def _check_home(self) -> None:
         if self._closed:
-            raise AsynqError("this connection is closed")
+            raise AsynqError(f"this {self._role} is closed; make another one")
         here = (os.getpid(), asyncio.get_running_loop())
         if self._home is None:
             self._home = here

@@ -22,4 +22,6 @@ def open_lane(
             return Lane(place, role=role, timeout=timeout)
         return DurableLane(place, durability, role=role, timeout=timeout)
 
-    return lane_to(connector) if connector.cluster is None else ClusterLane(connector.cluster, lane_to)
+    if connector.cluster is not None:
+        return ClusterLane(connector.cluster, lane_to, role=role)
+    return lane_to(connector)

@@ -10,14 +10,16 @@ from pathlib import Path
 from asynq_py.cli.failure import ConfigError
 
 
-def load(path: str) -> object:
+def load(path: str, *, example: str = "myproject.tasks:server") -> object:
     """Import a module of this folder or an installed one, and take the object that is named.
+
+    `example`: what such a path looks like, for an error.
 
     Raises: ConfigError: there is no such module or object, or the module fails when it is imported.
     """
     module_name, colon, name = path.partition(":")
     if not colon or not module_name or not name:
-        raise ConfigError(f"{path!r} is no module and object such as myproject.tasks:server")
+        raise ConfigError(f"{path!r} is no module and object such as {example}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)  # the program stands in another folder, so Python has not put it there

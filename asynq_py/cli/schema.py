@@ -17,6 +17,7 @@ from asynq_py.cli.output import print_json
 from asynq_py.cli.settings import Settings, common, readable
 
 OBJECT: Final = click.argument("path", metavar="MODULE:APP")
+EXAMPLE: Final = "myproject.tasks:app"
 PACKAGE: Final = "tasks"
 
 _WRITERS: Final[Mapping[str, Callable[[schemas.Document, str], str]]] = {
@@ -87,9 +88,11 @@ def check(context: click.Context, path: str, against: Path) -> None:
 
 
 def _app(path: str) -> asynq_py.Router:
-    found = loading.load(path)
+    found = loading.load(path, example=EXAMPLE)
     if not isinstance(found, asynq_py.Router):
         found = loading.called(found, path)
     if not isinstance(found, asynq_py.Router):
-        raise ConfigError(f"{path} is no App, nor a function without arguments that returns one")
+        raise ConfigError(
+            f"{path} is no App such as {EXAMPLE}, nor a function without arguments that returns one"
+        )
     return found

@@ -1,7 +1,8 @@
 """Changes: what a worker does not take any more that was enqueued for the one before. Pure.
 
 Payloads: all that was right must stay right, as such tasks wait, and other programs go on enqueueing them.
-Results: all that comes now must have been right before, as others read it.
+Results: all that comes now must have been right before, as others read it. Of tasks that another program
+handles it is the other way round.
 """
 
 from __future__ import annotations
@@ -20,9 +21,16 @@ _EXACT: Final = ("format", "contentEncoding", "pattern", "multipleOf")
 
 def breaking_changes(old: Document, new: Document) -> list[str]:
     """Say what breaks, a line each, by task; nothing if all is well."""
-    takers = {name: task for task in new.tasks.values() for name in (task.type, *task.aliases)}
+    takers = {
+        name: task for task in new.tasks.values() if not task.is_remote for name in (task.type, *task.aliases)
+    }
     found: list[str] = []
     for task in old.tasks.values():
+        if task.is_remote:
+            now = new.tasks.get(task.type)
+            if now is not None and now.is_remote:  # else nobody here enqueues it any more
+                found += (f"{task.type}: {change}" for change in _remote_changes(task, old, now, new))
+            continue
         taker = takers.get(task.type)
         if taker is None:
             found.append(
@@ -48,6 +56,13 @@ def _changes(task: TaskSchema, old: Document, taker: TaskSchema, new: Document) 
     # the other way round: who reads it is the older one
     back = Comparison(new, old, is_payload=False)
     yield from back.narrowed(taker.result, task.result, "result")
+
+
+def _remote_changes(task: TaskSchema, old: Document, now: TaskSchema, new: Document) -> Iterator[str]:
+    """Is what is enqueued now right for the handler, and what it returns right for us?"""
+    yield from Comparison(new, old, is_payload=False).narrowed(now.payload, task.payload, "")
+    if task.result is not None and now.result is not None:
+        yield from Comparison(old, new, is_payload=True).narrowed(task.result, now.result, "result")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,16 @@ class HasTasks(Protocol):
     @property
     def tasks(self) -> Mapping[str, TypedTask[..., Any]]: ...
 
+    @property
+    def remotes(self) -> Mapping[str, TypedTask[..., Any]]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class TaskSchema:
-    """A task. `name`: in other languages. `payload`: may be empty where all arguments have defaults."""
+    """A task. `name`: in other languages. `payload`: may be empty where all arguments have defaults.
+
+    `is_remote`: another program handles it, and this one enqueues it.
+    """
 
     type: str
     name: str
@@ -35,6 +41,7 @@ class TaskSchema:
     payload: Schema
     result: Schema | None
     description: str = ""
+    is_remote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class Document:
                 told["result"] = task.result
             if task.description:
                 told["description"] = task.description
+            if task.is_remote:
+                told["remote"] = True
             tasks[task.type] = told
         return {"$schema": DIALECT, "tasks": tasks, "$defs": dict(self.defs)}
 
@@ -74,10 +83,13 @@ class SchemaFileError(AsynqError):
 
 
 def describe(app: HasTasks) -> Document:
-    """Describe all tasks of an app. Raises: InvalidOptionError: an annotation means nothing."""
+    """Describe all tasks of an app, and those of other programs that it names.
+
+    Raises: InvalidOptionError: an annotation means nothing.
+    """
     defs, tasks = Defs(), dict[str, TaskSchema]()
     names: set[str] = set()
-    for task_type, task in sorted(app.tasks.items()):
+    for task_type, task in sorted({**app.remotes, **app.tasks}.items()):
         name = unique(pascal(task_type), names)
         names.add(name)
         signature = task.declaration.signature
@@ -89,6 +101,7 @@ def describe(app: HasTasks) -> Document:
             payload=_payload(signature, defs, name),
             result=_result(signature, defs, name),
             description=_first_sentence(task),
+            is_remote=task_type not in app.tasks,
         )
     return Document(tasks, defs.schemas)
 
@@ -106,6 +119,7 @@ def read(text: str) -> Document:
                 payload=told["payload"],
                 result=told.get("result"),
                 description=told.get("description", ""),
+                is_remote=told.get("remote", False),
             )
             for task_type, told in data["tasks"].items()
         }

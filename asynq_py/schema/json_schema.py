@@ -39,7 +39,7 @@ class Defs:
 
     def __init__(self) -> None:
         self.schemas: dict[str, Schema] = {}
-        self._names: dict[type, str] = {}
+        self._names: dict[tuple[type, str], str] = {}
         self._foreigners: dict[tuple[str, str], str] = {}
 
     def put(self, name: str, schema: Schema) -> Schema:
@@ -79,9 +79,10 @@ class Defs:
         raise TypeError(f"a shape without a schema: {shape!r}")
 
     def _named(self, shape: Member | Record) -> Schema:
-        known = self._names.get(shape.kind)
+        key = (shape.kind, shape.name)  # a generic class has several shapes
+        known = self._names.get(key)
         if known is None:
-            known = self._names[shape.kind] = unique(pascal(shape.name), self.schemas)
+            known = self._names[key] = unique(pascal(shape.name), self.schemas)
             self.schemas[known] = schema = cast(Schema, {})  # before its fields: one may be of this kind
             if isinstance(shape, Member):
                 schema |= _enum([member.value for member in shape.kind])

@@ -14,6 +14,7 @@ from asynq_py.errors import InvalidOptionError
 from asynq_py.lifespan import Lifespan, check_lifespan
 from asynq_py.options import Duration, check_queue, check_seconds
 from asynq_py.retry import default_is_failure, default_retry_delay
+from asynq_py.suggestion import unknown_option
 from asynq_py.task import Task
 from asynq_py.wire import limits
 
@@ -139,7 +140,7 @@ class ServerConfig:
         for name, value in given.items():
             check = _CHECKS.get(name)
             if check is None:
-                raise InvalidOptionError(name, value, f"the options of a server are {', '.join(_CHECKS)}")
+                raise unknown_option(name, value, tuple(_CHECKS), of="a server")
             checked[name] = check(name, value)
         return cls(**checked)
 

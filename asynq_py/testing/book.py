@@ -70,8 +70,10 @@ class Enqueued:
 
     @property
     def process_in(self) -> float | None:
-        """Seconds from when it was enqueued until it is to run."""
-        return None if self.process_at is None else (self.process_at - self.enqueued_at).total_seconds()
+        """Seconds from when it was enqueued until it is to run; zero: at once."""
+        if self.process_at is None:
+            return None
+        return max(0.0, (self.process_at - self.enqueued_at).total_seconds())
 
     def json(self) -> Any:
         """Decode the payload. Raises: ValueError: it is no JSON."""

@@ -28,6 +28,7 @@ class Bookkeeper:
     def assert_enqueued(
         self,
         task: Which,
+        /,
         *args: Any,
         count: int | None = None,
         queue: str | None = None,
@@ -50,6 +51,7 @@ class Bookkeeper:
     def assert_not_enqueued(
         self,
         task: Which,
+        /,
         *args: Any,
         queue: str | None = None,
         payload: object = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -20,14 +20,16 @@ from asynq_py.active_task import ActiveTask, CancelReason
 from asynq_py.client import Client
 from asynq_py.client_middleware import ClientMiddleware
 from asynq_py.connection import RedisSource
-from asynq_py.errors import AsynqError, QueueNotFoundError, TaskNotFoundError
+from asynq_py.errors import AsynqError, InvalidOptionError, QueueNotFoundError, TaskNotFoundError
 from asynq_py.handler import AsyncHandler, Handler, as_async
 from asynq_py.info import TaskInfo
 from asynq_py.inspector import Inspector
 from asynq_py.lifespan import set_app_state
+from asynq_py.mux import ServeMux
 from asynq_py.scheduler.scheduler import Scheduler
 from asynq_py.server.config import ServerOptions
 from asynq_py.server.server import Server
+from asynq_py.suggestion import meant_by
 from asynq_py.testing.book import Enqueued, Which, dumped_result, types_of
 from asynq_py.testing.bookkeeper import Bookkeeper
 from asynq_py.testing.database import database
@@ -47,7 +49,8 @@ class Rehearsal(Bookkeeper):
     `handler`: a ServeMux, or a function of one ActiveTask; or a Server, which is played as it is; of an App:
     `app.test()`. `redis`: left out, a database of the embedded server, which all rehearsals of the process
     share; else one that is empty, or may be emptied (`flush`). `now`: where time begins; left out, now.
-    `patience`: seconds, real ones, in which a task must end or sleep. Options: as of a Server.
+    `patience`: seconds, real ones, in which a task must end or sleep. `types`: all that there are, so that a
+    misspelt one is found. Options: as of a Server.
 
     `enqueued` and its assertions know what went through `client`, the scheduler, or the App; what others
     enqueue they know when it runs.
@@ -66,6 +69,7 @@ class Rehearsal(Bookkeeper):
         patience: float = 10.0,
         flush: bool = False,
         middleware: Iterable[ClientMiddleware] = (),
+        types: Collection[str] | None = None,
         **config: Unpack[ServerOptions],
     ) -> None:
         self.clock = VirtualClock(now)
@@ -77,6 +81,7 @@ class Rehearsal(Bookkeeper):
         self._redis = redis
         self._patience = patience
         self._may_flush = flush
+        self._types = types
         self.middleware: Sequence[ClientMiddleware] = [*middleware, self.write_down]
         self._stack = AsyncExitStack()
         self._stage: Stage | None = None
@@ -104,6 +109,10 @@ class Rehearsal(Bookkeeper):
     @property
     def inspector(self) -> Inspector:
         return self._on_stage.inspector
+
+    def new_inspector(self) -> Inspector:
+        """Make one more, to be closed by whoever asks: it reaches the tasks that run here."""
+        return self._on_stage.new_inspector()
 
     @property
     def scheduler(self) -> Scheduler:
@@ -136,15 +145,26 @@ class Rehearsal(Bookkeeper):
         *,
         times: int | None = 1,
     ) -> None:
-        """Let the next tries of a task fail, without running it. `times`: None for all that come."""
+        """Let the next tries of a task fail, without running it. `times`: None for all that come.
+
+        Raises: InvalidOptionError: no such task is handled here, or the error cannot be raised.
+        """
         self._put(task, Trouble.of(error, times))
 
     def crashing(self, task: Which, *, times: int | None = 1) -> None:
-        """Let the workers of the next tries be lost, as if killed: the task is left to its lease."""
-        self._put(task, Trouble(times, None))
+        """Let the workers of the next tries be lost, as if killed: the task is left to its lease.
+
+        Raises: InvalidOptionError: no such task is handled here.
+        """
+        self._put(task, Trouble.lost(times))
 
     def stub(self, task: Which, handler: Handler | None = None, *, returns: object = None) -> None:
-        """Let a handler stand in for that of a task, which may be elsewhere. Or let it return `returns`."""
+        """Let a handler stand in for that of a task, which may be elsewhere. Or let it return `returns`.
+
+        Raises: InvalidOptionError: the app has no task of this type. PayloadError: it returns something else.
+        """
+        if self._types is not None and isinstance(task, str) and task not in self._types:
+            raise _unknown(task, self._types, more="; one of another program is given as `Task(…)`")
         if handler is None:
             handler = partial(_answer, b"" if returns is None else dumped_result(task, returns))
         for task_type in types_of(task):
@@ -336,6 +356,12 @@ class Rehearsal(Bookkeeper):
                 raise WorkerLost("as the test wants it") from error
 
     def _put(self, task: Which, trouble: Trouble) -> None:
+        if isinstance(task, str) and task not in self._stubs:
+            if self._types is not None:
+                if task not in self._types:
+                    raise _unknown(task, self._types)
+            elif isinstance(self._server.handler, ServeMux) and not self._server.handler.find(task)[1]:
+                raise _unknown(task, self._server.handler.patterns)
         for task_type in types_of(task):
             self._troubles.setdefault(task_type, deque()).append(trouble)
 
@@ -350,6 +376,13 @@ def _named(active: ActiveTask, error: BaseException) -> BaseException:
     if is_late and isinstance(error, asyncio.CancelledError):
         return TimeoutError(f"cancelled: {active.cancel_reason}")
     return error
+
+
+def _unknown(task_type: str, known: Collection[str], *, more: str = "") -> InvalidOptionError:
+    meant = meant_by(task_type, known)
+    hint = "" if meant is None else f"did you mean {meant!r}? "
+    told = ", ".join(sorted(known)) or "none"
+    return InvalidOptionError("task", task_type, f"{hint}the tasks that are known here are {told}{more}")
 
 
 def _seen(active: ActiveTask, now: datetime) -> Enqueued:

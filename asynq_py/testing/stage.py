@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from asynq_py.active_task import ActiveTask, CancelReason
@@ -13,6 +13,7 @@ from asynq_py.broker.lane import Sender
 from asynq_py.broker.lanes import open_lane
 from asynq_py.client import Client
 from asynq_py.client_middleware import ClientMiddleware
+from asynq_py.clock import Clock
 from asynq_py.connection import Connector, RedisSource
 from asynq_py.errors import AsynqError, InvalidOptionError
 from asynq_py.handler import AsyncHandler
@@ -40,6 +41,19 @@ class Step(Protocol):
     async def __call__(self) -> None: ...
 
 
+class StageInspector(Inspector):
+    """`cancel`: is told of each task that is to be cancelled."""
+
+    def __init__(self, redis: RedisSource, clock: Clock, cancel: Callable[[str], None]) -> None:
+        super().__init__(redis, clock=clock)
+        self._cancel = cancel
+
+    async def cancel_processing(self, task_id: str) -> bool:
+        is_running = await super().cancel_processing(task_id)
+        self._cancel(task_id)
+        return is_running
+
+
 class Stage:
     """What is due is done by `do_what_is_due`, and by fetching.
 
@@ -63,7 +77,7 @@ class Stage:
         self._connector = Connector(redis)
         self._lane: Sender = open_lane(self._connector, role="test")
         self.client = Client(redis, middleware=middleware, clock=clock)
-        self.inspector = Inspector(redis, clock=clock)
+        self.inspector = self.new_inspector()
         self.scheduler = Scheduler(redis, middleware=middleware, clock=clock)
         self.parts: Parts = assemble(
             self._connector, handler, config, status=lambda: "active", end=lambda: None
@@ -135,6 +149,15 @@ class Stage:
             await self._lane.call("FLUSHDB")
         elif await self._lane.call("DBSIZE"):
             raise AsynqError("the database of a rehearsal must be empty; `flush=True` empties it")
+
+    def new_inspector(self) -> Inspector:
+        """Make one that cancels what runs here, as a server would that hears of it."""
+        return StageInspector(self.redis, self._clock, self._cancel)
+
+    def _cancel(self, task_id: str) -> None:
+        if self.parts.inflight.cancel(task_id):
+            self.hanging.clear()  # it has something to do now
+            self.slots.changed.set()
 
     def lose_worker(self, active: ActiveTask) -> None:
         """Leave a task to its lease, as who dies does."""

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from datetime import datetime
+from typing import TypeAlias
 
 from asynq_py.clock import instant
 from asynq_py.errors import InvalidOptionError
-from asynq_py.options import check_seconds
+from asynq_py.options import Duration, check_seconds
 
-Span: TypeAlias = "float | timedelta | str"
-
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|[smhdw])\s*")
-_SPAN: Final = re.compile(rf"(?:{_PART.pattern})+")
+Span: TypeAlias = Duration
 
 
 class VirtualClock:
@@ -43,8 +38,4 @@ class VirtualClock:
 
 def seconds_of(span: Span, option: str = "by") -> float:
     """Seconds of a number, a timedelta, or text such as "90s", "1h30m", "2d". Raises: InvalidOptionError."""
-    if not isinstance(span, str):
-        return check_seconds(option, span)
-    if _SPAN.fullmatch(span.strip()) is None:
-        raise InvalidOptionError(option, span, 'seconds, a timedelta, or text such as "90s", "1h30m", "2d"')
-    return check_seconds(option, sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(span)))
+    return check_seconds(option, span)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
-from asynq_py.app.connections import Connections
+from asynq_py.app.connections import Connections, Outlet
+from asynq_py.app.home import Home
 from asynq_py.app.signature import Signature
+from asynq_py.client import Client
+from asynq_py.connection import RedisSource
 from asynq_py.errors import AsynqError, InvalidOptionError
 from asynq_py.options import Duration
 from asynq_py.task import Task
@@ -74,30 +77,66 @@ class Flow(Generic[A_contra, R_co]):
         Raises: InvalidOptionError: nothing was sent. AsynqError: no app is known. BrokerUnavailableError: if
         `maybe_done` is set it may have begun all the same.
         """
-        plan = self.plan()
-        connect = next((call.connect for call in plan.calls() if call.connect is not None), None)
-        if connect is None:
+        home = self._home()
+        if home is None:
             raise AsynqError("no step of this flow belongs to an app: `app.enqueue(flow)`")
         return await self.enqueue_through(
-            connect(), name=name, flow_id=flow_id, on_error=on_error, retention=retention
+            home.connections(),
+            home.outlet,
+            name=name,
+            flow_id=flow_id,
+            on_error=on_error,
+            retention=retention,
         )
 
     async def enqueue_through(
         self: Flow[object, B],
         connections: Connections,
+        outlet: Outlet | None,
         *,
         name: str | None = None,
         flow_id: str | None = None,
         on_error: OnError = "finish",
         retention: Duration | None = None,
     ) -> FlowHandle[B]:
-        """For the app. See `enqueue`."""
-        manner = Manner.of(name or self._node.name, flow_id, on_error, retention)
-        return await start(connections, self.plan(), manner)
+        """For the app, whose `outlet` it is. See `enqueue`."""
+        manner = Manner.of(self._node.name if name is None else name, flow_id, on_error, retention)
+        plan = self.plan()
+        if outlet is not None:
+            _check_steps(plan, outlet)
+        return await start(connections, plan, manner)
+
+    async def enqueue_by(
+        self: Flow[object, B],
+        client: Client,
+        redis: RedisSource,
+        *,
+        name: str | None = None,
+        flow_id: str | None = None,
+        on_error: OnError = "finish",
+        retention: Duration | None = None,
+    ) -> str:
+        """For a SyncClient: by way of its client. Returns the ID. See `enqueue`."""
+        home = self._home()
+        outlet = None if home is None else home.outlet
+        connections = Connections(redis, client=client)
+        if outlet is not None:
+            connections.flow_headers = outlet.flow_headers
+        try:
+            handle = await self.enqueue_through(
+                connections, None, name=name, flow_id=flow_id, on_error=on_error, retention=retention
+            )
+        finally:
+            await connections.aclose()
+        return handle.id
 
     def plan(self) -> Plan:
         """Number the steps. Raises: InvalidOptionError: it cannot be enqueued."""
         return Plan.of(self._node, self._follow_ups)
+
+    def _home(self) -> Home | None:
+        """Where its first typed task is at home."""
+        return next((call.home for call in self.plan().calls() if call.home is not None), None)
 
     def _with(
         self,
@@ -123,13 +162,13 @@ class Step(Flow[A_contra, R_co]):
         at: str | None,
         *,
         signature: Signature | None = None,
-        connect: Callable[[], Connections] | None = None,
+        home: Home | None = None,
     ) -> None:
         options = task.options
         for name, value in (("task_id", options.task_id), ("group", options.group)):
             if value is not None:
                 raise InvalidOptionError(name, value, "of steps of a flow, which has IDs for its tasks")
-        super().__init__(Call(task, at, signature, connect))
+        super().__init__(Call(task, at, signature, home))
 
     @staticmethod
     def of(task: Task) -> Step[object, Any]:
@@ -187,6 +226,18 @@ def each(step: Flow[A, B]) -> Flow[Sequence[A], list[B]]:
     if node.at is None:
         raise InvalidOptionError("each", step, "a step that takes an item: leave an argument out")
     return Flow(Each(node))
+
+
+def _check_steps(plan: Plan, outlet: Outlet) -> None:
+    """Raises: InvalidOptionError: a step is of an app with another Redis, where no server would see it."""
+    for call in plan.calls():
+        other = None if call.home is None else call.home.outlet
+        if other is not None and not other.leads_to(outlet):
+            raise InvalidOptionError(
+                "step",
+                call.name,
+                f"of an app with the Redis of this flow, {outlet}; that of its own is {other}",
+            )
 
 
 def _nodes(name: str, flows: Sequence[Flow[Any, Any]]) -> tuple[Node, ...]:

@@ -9,7 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from asynq_py.app.connections import Connections
-from asynq_py.errors import BrokerUnavailableError, FlowCancelledError, FlowFailedError, FlowNotFoundError
+from asynq_py.errors import (
+    BrokerUnavailableError,
+    FlowCancelledError,
+    FlowFailedError,
+    FlowNotFoundError,
+    InvalidOptionError,
+)
 from asynq_py.info import FlowInfo
 from asynq_py.options import Duration, check_seconds
 from asynq_py.step_text import numbers, value_of
@@ -42,9 +48,11 @@ class FlowHandle(Generic[R_co]):
         flow_id: str,
         *,
         read: Callable[[Mapping[int, bytes | None]], Any] | None = None,
+        shape: str | None = None,
     ) -> None:
         self._connections = connections
         self._read = read
+        self._shape = shape
         self.id = flow_id
 
     async def result(self, timeout: Duration | None = None) -> R_co:
@@ -54,7 +62,7 @@ class FlowHandle(Generic[R_co]):
         is waited out.
 
         Raises: TimeoutError. FlowFailedError: a step failed for good. FlowCancelledError. PayloadError: the
-        result is of another type.
+        result is of another type. InvalidOptionError: the flow that had this ID before is of other steps.
         """
         seconds = None if timeout is None else check_seconds("timeout", timeout)
         try:
@@ -118,9 +126,17 @@ class FlowHandle(Generic[R_co]):
         )
 
     async def _result(self) -> Any:
-        (output,) = await self._connections.flows.fields(self.id, ["output"])
+        output, shape, name = await self._connections.flows.fields(self.id, ["output", "shape", "name"])
         if output is None:
             raise FlowNotFoundError(self.id)
+        if self._shape is not None and shape is not None and shape.decode() != self._shape:
+            told = "" if name is None else f", {name.decode()!r},"
+            raise InvalidOptionError(
+                "flow_id",
+                self.id,
+                f"that of no other flow: the one{told} which had it before is made of other steps; "
+                "`app.flow(…)` reads its result",
+            )
         source = json.loads(output)
         places = list(numbers(source))
         found = await self._connections.flows.fields(self.id, [f"r:{place}" for place in places])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
-from asynq_py.app.connections import Connections
+from asynq_py.app.home import Home
 from asynq_py.app.signature import Signature
 from asynq_py.broker.flows import FOLLOW_UP, NewStep
 from asynq_py.errors import InvalidOptionError
@@ -25,7 +26,7 @@ class Call:
     task: Task
     at: str | None
     signature: Signature | None = field(default=None, compare=False)
-    connect: Callable[[], Connections] | None = field(default=None, compare=False)
+    home: Home | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -172,8 +173,17 @@ class Plan:
             "steps": len(self.steps),
             "follow_ups": sum(map(len, self.follow_ups.values())),
             "output": json.dumps(self.output, separators=(",", ":")),
+            "shape": self.shape(),
             **lists,
         }
+
+    def shape(self) -> str:
+        """Of which steps it is, and in which order; whatever their arguments are."""
+        told = [
+            [step.id, step.call.task.type, step.call.at, step.source, list(step.after), step.is_each]
+            for step in (*self.steps, *(step for steps in self.follow_ups.values() for step in steps))
+        ]
+        return hashlib.sha256(json.dumps([told, self.output]).encode()).hexdigest()[:16]
 
     def read(self, results: Mapping[int, bytes | None]) -> Any:
         """Make the result of the flow from those of its steps. Raises: PayloadError."""

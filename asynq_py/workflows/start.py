@@ -76,7 +76,7 @@ async def start(connections: Connections, plan: Plan, manner: Manner) -> FlowHan
     # it has begun: a server that looks after flows goes on
     except (BrokerUnavailableError, BrokerError) as error:
         logger.warning("flow %s has begun, but its first steps wait for Redis: %s", flow, error)
-    return FlowHandle(connections, flow, read=plan.read)
+    return FlowHandle(connections, flow, read=plan.read, shape=plan.shape())
 
 
 async def _begin(flows: Flows, flow: str, head: Mapping[str, Argument], steps: Sequence[NewStep]) -> bool:

@@ -153,7 +153,7 @@ async def test_waiting_ends_at_its_timeout_and_the_task_goes_on(redis_url: str) 
         with pytest.raises(TimeoutError, match=handle.id):
             await handle.result(timeout=timedelta(milliseconds=50))
         with pytest.raises(InvalidOptionError, match="timeout='soon'"):
-            await handle.result(timeout="soon")  # type: ignore[arg-type]  # that is the point
+            await handle.result(timeout="soon")
         assert await handle.status() is TaskState.PENDING
         async with serving(app):
             assert await handle.result(timeout=10) == 8
@@ -399,6 +399,10 @@ def test_each_event_loop_gets_a_client_of_its_own(redis_url: str) -> None:
         pending = len(await app.inspector.list_pending("default"))
         await app.aclose()
         await app.aclose()
+        with pytest.raises(
+            AsynqError, match="this app is closed in this event loop; `async with app:` opens"
+        ):
+            await work.enqueue(2)
         return pending
 
     assert [asyncio.run(enqueue()) for _ in range(2)] == [1, 2]
@@ -458,3 +462,25 @@ async def test_a_task_of_a_queue_that_was_never_used_is_one_that_is_not_there(re
         for call in (handle.info, handle.status, handle.cancel, handle.result):
             with pytest.raises(TaskNotFoundError):
                 await call()
+
+
+async def test_of_blocks_in_each_other_the_outermost_closes_an_app_and_another_opens_it(
+    redis_url: str,
+) -> None:
+    app = App(redis_url)
+
+    @app.task
+    async def work(n: int) -> None: ...
+
+    async with app:
+        async with app:
+            await work.enqueue(1)
+        await work.enqueue(2)
+        inspector = app.inspector
+    with pytest.raises(AsynqError, match="this app is closed"):
+        await app.client.ping()
+    with pytest.raises(AsynqError, match="this inspector is closed; make another one"):
+        await inspector.queues()
+    async with app:
+        await work.enqueue(3)
+        assert len(await app.inspector.list_pending("default")) == 3

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, TypedDict
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -270,3 +270,107 @@ def test_a_dataclass_may_refuse_what_it_is_made_of() -> None:
 def test_a_type_that_json_cannot_hold_is_unknown(annotation: Any) -> None:
     with pytest.raises(UnknownTypeError, match=r"Socket|complex"):
         Codec().shape(annotation)
+
+
+@pytest.mark.parametrize("annotation", [datetime | date, date | datetime, date | None | datetime])
+@pytest.mark.parametrize(
+    "value", [date(2026, 1, 2), datetime(2026, 1, 2), datetime(2026, 1, 2, 3, tzinfo=UTC)]
+)
+def test_a_date_stays_one_beside_a_datetime(annotation: Any, value: date) -> None:
+    shape = Codec().shape(annotation)
+    assert (read := shape.load(shape.dump(value, "x"), "x")) == value
+    assert type(read) is type(value)
+
+
+@pytest.mark.parametrize("annotation", [bytes | str, str | bytes | None, Path | bytes])
+def test_bytes_and_text_are_not_told_apart_so_that_they_are_no_union(annotation: Any) -> None:
+    with pytest.raises(UnknownTypeError, match="both text in JSON"):
+        Codec().shape(annotation)
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass
+class Page(Generic[T]):
+    items: list[T]
+    following: Page[T] | None = None
+
+
+@dataclass
+class Titled(Page[T], Generic[T, U]):
+    title: U | None = None
+
+
+@dataclass
+class Days(Page[date]):
+    count: int = 0
+
+
+@dataclass
+class Book(Generic[T]):
+    page: Page[T]
+    by_name: dict[str, T]
+
+
+class Box(TypedDict, Generic[T]):
+    inside: T
+
+
+DAY = date(2026, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Page[date], Page([DAY], Page([DAY]))),
+        (list[Page[date]], [Page([DAY])]),
+        (Page[Page[date]], Page([Page([DAY])])),
+        (Titled[date, UUID], Titled([DAY], None, ID)),
+        (Days, Days([DAY], None, 1)),
+        (Book[date], Book(Page([DAY]), {"a": DAY})),
+        (Box[date], {"inside": DAY}),
+        (Page, Page([1])),
+    ],
+)
+def test_a_generic_class_holds_what_it_is_said_to_hold(annotation: Any, value: Any) -> None:
+    shape = Codec().shape(annotation)
+    assert shape.load(json.loads(json.dumps(shape.dump(value, ""))), "") == value
+
+
+def test_a_generic_class_refuses_what_it_is_not_said_to_hold() -> None:
+    codec = Codec()
+    with pytest.raises(Misfit, match="expected int, got str") as refused:
+        codec.shape(Page[int]).dump(Page([1], Page(["a"])), "it")
+    assert refused.value.at == "it.following.items[0]"
+    assert codec.shape(Page[str]).load({"items": ["a"]}, "it") == Page(["a"])
+
+
+@pytest.mark.parametrize("key", [tuple[int, int], None, list[int], Page[int], str | None])
+def test_a_key_that_no_text_tells_is_refused(key: Any) -> None:
+    with pytest.raises(UnknownTypeError, match="as a key"):
+        Codec().shape(dict[key, int])
+
+
+class Odd(Enum):
+    PAIR = (1, 2)
+    PLAIN = 1
+
+
+def test_a_member_whose_value_json_has_not_is_refused() -> None:
+    shape = Codec().shape(Odd)
+    assert shape.load(shape.dump(Odd.PLAIN, "it"), "it") is Odd.PLAIN
+    with pytest.raises(Misfit, match=r"JSON cannot tell Odd\.PAIR"):
+        shape.dump(Odd.PAIR, "it")
+
+
+@dataclass
+class Fleeting:
+    kept: int
+    gone: InitVar[int]
+
+
+def test_a_dataclass_that_does_not_keep_what_it_is_made_of_is_refused() -> None:
+    with pytest.raises(UnknownTypeError, match="Fleeting, whose gone is gone once it is made"):
+        Codec().shape(Fleeting)

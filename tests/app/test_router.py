@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from asynq_py import App, AsynqError, InvalidOptionError, Router, TypedTask
+from asynq_py.app.typed_task import AsyncTask
+
+AWAY = "redis://127.0.0.1:1/0"
+ANY_APP: Any = App  # as those have it who do not check types
+ANY_ROUTER: Any = Router
 
 
 def make(router: Router, name: str, **options: Any) -> TypedTask[..., Any]:
@@ -179,3 +186,156 @@ async def at_module_level(x: Global) -> None: ...  # type: ignore[name-defined] 
 
 def test_a_task_and_an_app_tell_what_they_are() -> None:
     assert repr(make(App(), "t")) == "<AsyncTask t>"
+
+
+def test_spans_may_be_text_and_are_read_once() -> None:
+    app = App(AWAY, timeout="5m")
+
+    @app.task(unique="1h", process_in="1h30m", retention="2d")
+    async def work(n: int) -> None: ...
+
+    options = work.checked_options()
+    assert (options.timeout, options.unique, options.process_in, options.retention) == (
+        300,
+        3600,
+        5400,
+        172800,
+    )
+    assert work.task(1).options == options
+    assert work._options == {"unique": 3600.0, "process_in": 5400.0, "retention": 172800.0}
+    assert work.options(timeout="90s").task(1).options.timeout == 90
+    with pytest.raises(InvalidOptionError, match=r"timeout='5 fortnights' .* text such as .90s., .1h30m."):
+        work.options(timeout="5 fortnights")
+
+
+@pytest.mark.parametrize(
+    ("declare", "told"),
+    [
+        (
+            lambda app: app.task(countdown=3),
+            "countdown=3 .* did you mean process_in. the options of a task are name,",
+        ),
+        (lambda app: app.task(eta=3), "did you mean process_at. "),
+        (lambda app: app.task(max_retries=3), "did you mean max_retry. "),
+        (lambda app: app.task(unique_keys="x"), "did you mean unique_key. "),
+        (lambda app: app.task(missed="skip"), "missed='skip' is not allowed: the options of a task are name"),
+        (lambda app: app.task(bind=True), "a task finds itself by `current_task..`; the options"),
+        (lambda app: app.cron("@daily", delay=3), "did you mean process_in. .* are timezone, missed, name, "),
+        (
+            lambda app: lambda f: app.remote("t", retries=3),
+            "did you mean max_retry. .* are payload, result, queue",
+        ),
+        (lambda app: lambda f: app.task(f).options(name="x"), "name='x' .* the options of a task are queue"),
+        (
+            lambda app: lambda f: ANY_APP(broker="redis://h"),
+            "broker='redis://h' .* did you mean redis. the options of an app",
+        ),
+        (lambda app: lambda f: ANY_APP(lifespam=1), "did you mean lifespan. "),
+        (lambda app: lambda f: ANY_ROUTER(redis="x"), "the options of a router are prefix, queue"),
+        (lambda app: lambda f: app.server(workers=3), "did you mean concurrency. the options of a server"),
+    ],
+)
+def test_an_unknown_option_is_told_with_those_there_are_and_the_one_that_was_meant(
+    declare: Callable[[Any], Callable[[Any], Any]], told: str
+) -> None:
+    async def work() -> None: ...
+
+    with pytest.raises(InvalidOptionError, match=told):
+        declare(App(AWAY))(work)
+
+
+def _wrapping(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class Machine:
+    def __init__(self, factor: int = 1) -> None:
+        self.factor = factor
+
+    async def run(self, n: int) -> int:
+        return self.factor * n
+
+    @classmethod
+    async def make(cls, n: int) -> int:
+        return n
+
+    @staticmethod
+    async def double(n: int) -> int:
+        return 2 * n
+
+    def __call__(self, n: int) -> int:
+        return n
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (lambda n: n, "a function that has a name, or `name=`"),
+        (
+            Machine.run,
+            "task='Machine.run' is not allowed: a function, or a static method: where the task runs",
+        ),
+        (Machine, "a function$"),
+        (Machine(), "a function$"),
+        (functools.partial(Machine.double, 1), "a function$"),
+        (classmethod(_wrapping), "a function$"),
+        (property(_wrapping), "a function$"),
+        (5, "a function$"),
+    ],
+)
+def test_what_no_worker_could_call_is_refused(given: Any, problem: str) -> None:
+    with pytest.raises(InvalidOptionError, match=problem):
+        App(AWAY).task(given)
+
+
+def test_a_method_in_the_body_of_its_class_is_refused_and_a_static_one_is_a_function() -> None:
+    app = App(AWAY)
+
+    class Press:
+        @app.task
+        @staticmethod
+        async def stamp(n: int) -> int:
+            return n
+
+        @staticmethod
+        @app.task
+        async def punch(n: int) -> int:
+            return n
+
+    assert (Press.stamp.task(1).payload, Press.punch.task(1).payload) == (b'{"n":1}', b'{"n":1}')
+    assert isinstance(Press.stamp, AsyncTask)
+    with pytest.raises(InvalidOptionError, match="a static method"):
+
+        class _Bad:
+            @app.task
+            async def press(self, n: int) -> int:
+                return n
+
+
+def test_methods_of_an_object_or_a_class_and_lambdas_with_a_name_are_functions() -> None:
+    app = App(AWAY)
+    tasks = [app.task(Machine(3).run), app.task(Machine.make), app.task(name="twice")(lambda n: 2 * n)]
+    assert [task.type for task in tasks] == ["run", "make", "twice"]
+    assert {task.task(4).payload for task in tasks} == {b'{"n":4}'}
+
+
+async def test_parameters_may_have_any_names() -> None:
+    app = App(AWAY, eager=True, retention=60)
+
+    @app.task
+    async def odd(
+        self: int, task: str, args: list[int], kwargs: int, *, queue: str, payload: int
+    ) -> list[Any]:
+        return [self, task, args, kwargs, queue, payload]
+
+    call: dict[str, Any] = {"self": 1, "task": "t", "args": [2], "kwargs": 3, "queue": "q", "payload": 4}
+    assert await (await odd.enqueue(**call)).result() == [1, "t", [2], 3, "q", 4]
+    assert await odd(**call) == [1, "t", [2], 3, "q", 4]
+    assert odd.step(**call).plan().steps[0].call.at is None
+    with app.eager() as eager:
+        await odd.enqueue(**call)
+        eager.assert_enqueued(odd, self=1, task="t")

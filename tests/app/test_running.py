@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,22 +176,89 @@ async def test_a_plain_function_runs_in_a_thread(redis_url: str) -> None:
 
 
 async def test_a_function_in_a_process_is_killed_at_its_timeout(redis_url: str, tmp_path: Path) -> None:
-    app = App(redis_url, retention=60)
-    spin = app.task(executor="process", timeout=3, max_retry=0)(_function(places.spin))
+    app = App("redis://nowhere.invalid", retention=60)
+    spin = app.task(executor="process", timeout=300, max_retry=0)(_function(places.spin))
+    started = tmp_path / "pid"
+
+    async with app.test(redis_url, patience=0.1) as t:
+        handle = await spin.enqueue(str(started))
+        await t.advance(1)
+        pid = await eventually(lambda: _pid(started))  # however long a process takes to start
+        await t.advance("5m")
+
+        async def ended() -> TaskInfo:
+            await t.advance(0)
+            info: TaskInfo = await handle.info()
+            return info
+
+        seen = await eventually(ended, lambda info: info.state is TaskState.ARCHIVED)
+    assert seen.last_error == "TimeoutError: not done within 300 s"
+    assert not _is_alive(pid)
+
+
+async def test_a_function_in_a_process_is_killed_when_its_task_is_cancelled(
+    redis_url: str, tmp_path: Path
+) -> None:
+    app = App(redis_url, retention=60, max_retry=0)
+    spin = app.task(executor="process")(_function(places.spin))
     later = app.task(executor="process")(_function(places.later))
     started = tmp_path / "pid"
 
     at = datetime(2026, 1, 2, tzinfo=UTC)
     async with app, serving(app):
-        # a process that is there already: to start one may take longer than the timeout
-        assert await (await later.enqueue(at, 2)).result(timeout=30) == at.replace(day=4)
         handle = await spin.enqueue(str(started))
-        seen = await state_of(app.inspector, await handle.info(), TaskState.ARCHIVED)
-        assert seen.last_error == "TimeoutError: not done within 3 s"
+        pid = await eventually(lambda: _pid(started))
+
+        async def cancelled() -> TaskInfo:
+            await handle.cancel()  # again and again: a server that does not listen yet would not hear of it
+            info: TaskInfo = await handle.info()
+            return info
+
+        await eventually(cancelled, lambda info: info.state is TaskState.ARCHIVED)
+        assert not _is_alive(pid)
         assert await (await later.enqueue(at, 3)).result(timeout=30) == at.replace(day=5)
-    pid = int(started.read_text("ascii"))
-    assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text("ascii")
+
+
+async def _pid(file: Path) -> int:
+    text = file.read_text("ascii") if file.exists() else ""
+    return int(text or 0)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
 
 
 def _function(task: Any) -> Any:
     return task.declaration.function
+
+
+async def test_what_a_function_returns_to_be_awaited_is_awaited() -> None:
+    app, done = App("redis://127.0.0.1:1/0"), list[int]()
+
+    async def add(n: int) -> int:
+        await asyncio.sleep(0)
+        done.append(n)
+        return n + 1
+
+    @app.task(retention=60)
+    @functools.wraps(add)
+    def plain(n: int) -> Any:
+        return add(n)
+
+    @app.task(retention=60)
+    async def forgotten(n: int) -> Any:
+        return add(n)
+
+    @app.task
+    async def without_result(n: int) -> Any:
+        return add(n)
+
+    async with app.test() as t:
+        assert await (await plain.enqueue(1)).result() == 2
+        assert await (await forgotten.enqueue(2)).result() == 3
+        await without_result.enqueue(3)
+        assert [ran.error for ran in await t.run_until_idle()] == [None]
+    assert done == [1, 2, 3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pickle
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -332,3 +333,52 @@ async def test_an_archived_task_of_an_entry_does_not_stop_its_next_times(
             await eventually(pending, lambda count: count == 1)
             (waiting,) = await app.inspector.list_pending("default")
             await app.inspector.archive_task("default", waiting.id)
+
+
+async def test_until_the_end_of_its_time_one_that_waits_is_replaced_and_one_that_is_done_is_not(
+    redis_url: str,
+) -> None:
+    app = App(redis_url)
+
+    @app.task(unique=3600, unique_key="{n}", unique_until="ttl", on_conflict="replace", retention=3600)
+    async def note(n: int, text: str) -> str:
+        return text
+
+    async with app:
+        first = await note.enqueue(1, "a")
+        second = await note.enqueue(1, "b")
+        async with serving(app):
+            assert await second.result(timeout=20) == "b"
+        with pytest.raises(TaskNotFoundError):
+            await first.info()
+        with pytest.raises(DuplicateTaskError):
+            await note.enqueue(1, "c")
+
+
+@pytest.mark.parametrize(
+    ("until", "is_free"), [("start", True), ("success", True), ("end", True), ("ttl", False)]
+)
+async def test_in_a_group_a_task_keeps_its_like_off_until_it_is_aggregated(
+    redis_url: str, until: Any, is_free: bool
+) -> None:
+    app = App("redis://nowhere.invalid")
+
+    @app.task(group="g", unique=3600, unique_key="{n}", unique_until=until)
+    async def count(n: int, text: str) -> None: ...
+
+    def aggregate(group: str, tasks: Sequence[Task]) -> Task:
+        return Task("many", [task.payload.decode() for task in tasks if task.payload])
+
+    async with app.test(redis_url, group_aggregator=aggregate, group_grace_period=60, flush=True) as t:
+        await count.enqueue(1, "a")
+        with pytest.raises(DuplicateTaskError):
+            await count.enqueue(1, "b")
+        await count.options(on_conflict="replace").enqueue(1, "c")
+        t.stub(Task("many"), returns=None)
+        await t.advance("2m")
+        assert [ran.payload for ran in t.ran] == [b'["{\\"n\\":1,\\"text\\":\\"c\\"}"]']
+        if is_free:
+            await count.enqueue(1, "d")
+        else:
+            with pytest.raises(DuplicateTaskError):
+                await count.enqueue(1, "d")

@@ -80,3 +80,27 @@ def test_a_key_that_cannot_be_made_is_an_error_of_the_call(
 ) -> None:
     with pytest.raises(PayloadError, match=f"t: unique_key: .*{problem}"):
         key_of(key, "t", VALUES)
+
+
+def test_an_error_of_the_function_is_one_of_the_call_and_its_cause() -> None:
+    def broken(user_id: int) -> float:
+        return user_id / 0
+
+    with pytest.raises(
+        PayloadError, match=r"^t: unique_key: it cannot be made: ZeroDivisionError: div"
+    ) as failed:
+        key_of(broken, "t", VALUES)
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
+
+
+async def _later(user_id: int) -> int:
+    return user_id
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [("", "which is not blank"), ("  ", "which is not blank"), (_later, "a plain function")],
+)
+def test_a_key_that_could_not_tell_calls_apart_is_refused(key: Any, problem: str) -> None:
+    with pytest.raises(InvalidOptionError, match=problem):
+        check_unique_key(key)

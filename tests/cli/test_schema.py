@@ -75,7 +75,10 @@ async def test_a_check_passes_until_something_breaks(shop: Program) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("export", "shop:nothing"), "shop:nothing is no App, nor a function without arguments"),
+        (
+            ("export", "shop:nothing"),
+            "shop:nothing is no App such as myproject.tasks:app, nor a function without arguments",
+        ),
         (("export", "elsewhere:app"), "there is no module 'elsewhere'"),
         (("export", "shop:app", "--package", "a-b"), "'a-b' is no name of a package"),
         (("check", "shop:app", "--against", "none.json"), "none.json cannot be read"),
@@ -97,3 +100,13 @@ async def test_the_same_tasks_give_the_same_file(shop: Program) -> None:
     first = (await shop("schema", "export", "shop:app")).out
     assert first == (await shop("schema", "export", "shop:make")).out
     assert json.loads(first)["$schema"].endswith("2020-12/schema")
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("shop", "'shop' is no module and object such as myproject.tasks:app"),
+    ],
+)
+async def test_what_is_no_app_is_refused_with_an_example(shop: Program, path: str, complaint: str) -> None:
+    assert complaint in (await shop("schema", "export", path, code=2)).err

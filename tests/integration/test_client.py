@@ -601,7 +601,7 @@ async def test_a_closed_client_refuses_every_call(redis_url: str) -> None:
     client = Client(redis_url)
     await client.aclose()
     for call in (client.enqueue(Task("t")), client.enqueue_many([Task("t")]), client.ping()):
-        with pytest.raises(AsynqError, match="this client is closed"):
+        with pytest.raises(AsynqError, match="this client is closed; make another one"):
             await call
 
 

@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from asynq_py import (
+    App,
+    AsynqError,
     BrokerUnavailableError,
     InvalidOptionError,
     SyncClient,
     Task,
     TaskIDConflictError,
     TaskInfo,
+    chain,
 )
 from tests.servers import blocking_client
 
@@ -67,19 +70,49 @@ async def test_it_works_where_a_loop_runs_in_another_thread(redis_url: str) -> N
     assert pending(redis_url) == 1
 
 
-def test_a_closed_client_connects_again_and_its_thread_ends(redis_url: str) -> None:
+def test_a_closed_client_refuses_calls_and_its_thread_ends(redis_url: str) -> None:
     client = SyncClient(redis_url)
-    client.close()
     client.ping()
     thread = next(thread for thread in threading.enumerate() if thread.name == "asynq-py-client")
     client.close()
     client.close()
-    thread.join(10)
+    thread.join(20)
     assert not thread.is_alive()
 
-    client.enqueue(Task("t"), queue="q")
+    for use in (
+        client.ping,
+        client.__enter__,
+        lambda: client.enqueue(Task("t")),
+        lambda: client.enqueue_many([]),
+    ):
+        with pytest.raises(AsynqError, match="this client is closed; make another one"):
+            use()
+
+
+def test_a_client_that_was_closed_before_it_was_used_is_closed(redis_url: str) -> None:
+    client = SyncClient(redis_url)
     client.close()
-    assert pending(redis_url) == 1
+    with pytest.raises(AsynqError, match="this client is closed"):
+        client.ping()
+
+
+def test_a_flow_can_be_enqueued_from_plain_code(redis_url: str) -> None:
+    app = App(redis_url)
+
+    @app.task
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    async def result(flow_id: str) -> object:
+        async with app, app.server(poll_interval=0.05):
+            return await app.flow(flow_id).result(timeout=30)
+
+    with SyncClient(redis_url) as client:
+        flow_id = client.enqueue_flow(chain(add.step(1, 2), add.step(3)), name="sum", flow_id="sum-1")
+        assert client.enqueue_flow(chain(add.step(1, 2), add.step(3)), flow_id="sum-1") == flow_id
+        client.enqueue(Task("other"))  # it is still open
+        assert asyncio.run(result(flow_id)) == 6
+        assert asyncio.run(result(client.enqueue_flow(add.step(1, 2), name="short"))) == 3
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

@@ -276,3 +276,28 @@ def test_unions_of_models_are_compared_with_the_one_that_is_meant() -> None:
     assert breaking_changes(old, of(a=StricterImage | int, b=int)) == [
         "t: a.width: is new and required; give it a default"
     ]
+
+
+def remote(payload: Any, result: Any = Any) -> Document:
+    app = App()
+    app.remote("go:t", payload=payload, result=result)
+    return read(describe(app).text())
+
+
+def test_of_a_task_of_another_program_it_is_the_other_way_round() -> None:
+    assert breaking_changes(remote(int, int), remote(int, float)) == []
+    assert breaking_changes(remote(float), remote(int)) == []
+    assert breaking_changes(remote(int), remote(float)) == ["go:t: the payload: was integer, is now number"]
+    assert breaking_changes(remote(int, float), remote(int, int)) == [
+        "go:t: result: was number, is now integer"
+    ]
+    assert breaking_changes(remote(int), read(describe(App()).text())) == []
+
+
+def test_a_task_is_not_taken_by_a_program_that_only_names_it() -> None:
+    app = App()
+
+    @app.task(name="go:t")
+    async def task(n: int) -> None: ...
+
+    assert breaking_changes(describe(app), remote(int))[0].startswith("go:t: nobody takes it any more")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from asynq_py import App
+from asynq_py import App, Router
 from asynq_py.schema import SchemaFileError, describe, read
 from tests.schema.shop import app
 
@@ -200,3 +200,29 @@ def test_a_file_is_read_again_as_it_was() -> None:
 def test_what_is_no_such_file_is_told(text: str) -> None:
     with pytest.raises(SchemaFileError, match="no file that `schema export` has written"):
         read(text)
+
+
+def test_tasks_of_other_programs_are_there_as_well() -> None:
+    app, router = App(), Router("images")
+    app.remote("go:resize", payload=Size, result=int)
+    router.remote("go:scan", payload=dict[str, int])
+    router.remote("own", payload=int)
+    app.include(router)
+
+    @app.task
+    async def own(n: str) -> None: ...
+
+    document = describe(app)
+    assert list(document.tasks) == ["go:resize", "go:scan", "own"]
+    assert [task.is_remote for task in document.tasks.values()] == [True, True, False]
+    assert document.resolved(document.tasks["go:resize"].payload)["properties"] == {
+        "width": {"type": "integer"}
+    }
+    assert document.tasks["go:resize"].result == {"type": "integer"}
+    assert document.json()["tasks"]["go:resize"]["remote"] is True
+    assert read(document.text()) == document
+
+
+@dataclass
+class Size:
+    width: int

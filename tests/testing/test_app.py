@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,12 +15,14 @@ from asynq_py import (
     AsynqError,
     Depends,
     DuplicateTaskError,
+    InvalidOptionError,
     PayloadError,
     Router,
     Task,
     TaskFailedError,
     TaskState,
     current_app_state,
+    current_task,
 )
 from asynq_py.testing import Rehearsal
 
@@ -296,3 +298,63 @@ async def test_behind_the_test_the_app_is_as_before() -> None:
         await inside.ping()
     assert app.client is not inside
     await app.aclose()
+
+
+@pytest.mark.parametrize(
+    ("wish", "problem"),
+    [
+        (
+            lambda t: t.failing("send_welcom"),
+            "did you mean 'send_welcome'. the tasks that are known here are",
+        ),
+        (lambda t: t.crashing("quack"), "task='quack' is not allowed: the tasks that are known here are"),
+        (lambda t: t.stub("quack"), "one of another program is given as `Task"),
+        (
+            lambda t: t.failing(send_welcome, "no exception"),
+            "error='no exception' is not allowed: an exception",
+        ),
+        (lambda t: t.failing(send_welcome, int), "an exception, or the class of one"),
+        (lambda t: t.failing(send_welcome, UnicodeDecodeError), "cannot be made of a text alone"),
+        (lambda t: t.failing(send_welcome, times=0), "times=0 is not allowed: one or more"),
+        (lambda t: t.crashing(send_welcome, times=True), "times=True is not allowed: one or more"),
+    ],
+)
+async def test_what_could_never_come_about_is_refused(
+    t: Rehearsal, wish: Callable[[Rehearsal], None], problem: str
+) -> None:
+    with pytest.raises(InvalidOptionError, match=problem):
+        wish(t)
+
+
+async def test_names_of_tasks_will_do_for_those_that_are_known(t: Rehearsal) -> None:
+    t.failing("send_welcome")
+    t.failing("old_welcome")
+    t.stub("image:resize", returns=None)
+    t.stub("image:scan")
+    t.stub(Task("elsewhere"), returns=1)
+    t.failing("elsewhere")
+
+
+async def test_what_runs_can_be_cancelled() -> None:
+    app = App("redis://nowhere.invalid", max_retry=0)
+    ends: list[str] = []
+
+    @app.task
+    async def wait_for(what: str) -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ends.append(f"{what}: {current_task().cancel_reason}")
+
+    @app.task
+    async def sleep(what: str) -> None:
+        await asyncio.sleep(3600)
+
+    async with app.test(patience=0.2) as t:
+        one, other = await wait_for.enqueue("mail"), await sleep.enqueue("nap")
+        await t.advance(1)
+        await one.cancel()
+        await t.inspector.cancel_processing(other.id)
+        await t.run_until_idle()
+        assert ends == ["mail: cancelled"]
+        assert {info.id for info in await t.archived()} == {one.id, other.id}

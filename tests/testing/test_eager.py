@@ -262,3 +262,19 @@ async def test_core_tasks_through_its_client_run_as_well(app: App) -> None:
         with pytest.raises(Exception, match="the payload does not fit"):
             await app.client.enqueue(Task("keep", {"n": "x"}))
     assert seen == [1]
+
+
+async def test_what_runs_at_once_and_what_is_delayed_are_told_as_they_were_wanted(app: App) -> None:
+    @app.task
+    async def work(n: int) -> None: ...
+
+    with app.eager() as eager:
+        await work.enqueue(1)
+        await work.options(process_in=60).enqueue(2)
+        assert [entry.process_in for entry in eager.enqueued()] == [0, 60]
+        with pytest.raises(AssertionError) as failed:
+            eager.assert_enqueued(work, 3)
+    assert str(failed.value).splitlines()[2:] == [
+        """  work {"n":1} in queue 'default'""",
+        """  work {"n":2} in queue 'default', to run after 60 s""",
+    ]

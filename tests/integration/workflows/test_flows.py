@@ -874,3 +874,56 @@ async def test_all_steps_of_a_flow_get_the_headers_of_where_it_was_enqueued(redi
         await eventually(count, lambda n: n == 4)
 
     assert seen == {"a": "acme red", "b": "acme blue", "c": "acme red", "d": "acme red"}
+
+
+async def test_the_result_of_another_flow_that_had_the_id_before_is_not_taken_for_that_of_this_one(
+    app: App, serve: Serve
+) -> None:
+    @app.task
+    async def one(n: int) -> int:
+        return n
+
+    @app.task
+    async def many(n: int) -> list[int]:
+        return [n]
+
+    flow = chain(one.step(1), one.step())
+    first = await flow.enqueue(flow_id="daily", name="two ones")
+    same = await chain(one.step(5), one.step()).enqueue(flow_id="daily")  # as a retry makes it
+    others = [
+        await other.enqueue(flow_id="daily")
+        for other in (many.step(1), chain(one.step(1), many.step()), flow.on_success(one.step(2)))
+    ]
+    async with serve():
+        assert [await handle.result(timeout=20) for handle in (first, same)] == [1, 1]
+        for handle in others:
+            with pytest.raises(
+                InvalidOptionError,
+                match=r"flow_id='daily' .* 'two ones', which had it before is made of other",
+            ):
+                await handle.result(timeout=20)
+
+
+async def test_a_step_of_an_app_with_another_redis_is_refused(app: App) -> None:
+    far, unknown = App("redis://far.invalid:6379/3"), App(app._redis)
+
+    @app.task
+    async def one(n: int) -> int:
+        return n
+
+    @far.task
+    async def two(n: int) -> int:
+        return n
+
+    @unknown.task
+    async def three(n: int) -> int:
+        return n
+
+    with pytest.raises(
+        InvalidOptionError, match="step='two' is not allowed: of an app with the Redis of this flow"
+    ):
+        await chain(one.step(1), two.step()).enqueue()
+    with pytest.raises(InvalidOptionError, match=r"that of its own is far.invalid:6379/3"):
+        await app.enqueue(one.step(1).on_success(two.step()))
+    await chain(one.step(1), three.step()).enqueue()
+    await unknown.aclose()

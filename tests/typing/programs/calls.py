@@ -95,10 +95,11 @@ async def elsewhere() -> None:
 
 def options() -> None:
     send_welcome.options(queue="low", max_retry=0, retention=timedelta(days=1), headers={"a": "b"})
+    app.task(timeout="5m", unique="1h")
 
     send_welcome.options(colour="red")  # E
     send_welcome.options(max_retry="5")  # E
-    app.task(timeout="soon")  # E
+    app.task(timeout=[5])  # E
     app.task(executor="fork")  # E
     app.cron(5)  # E
     app.server(concurrency="many")  # E

@@ -99,7 +99,24 @@ def test_what_goes_to_redis_says_who_waits_for_whom() -> None:
         ("3", [], 2),
         ("f0", [], FOLLOW_UP),
     ]
-    assert plan.head() == {"total": 4, "steps": 4, "follow_ups": 1, "output": "3", "on_success": "f0"}
+    assert plan.head() == {
+        "total": 4, "steps": 4, "follow_ups": 1, "output": "3", "shape": plan.shape(), "on_success": "f0",
+    }  # fmt: skip
+
+
+def test_the_shape_of_a_flow_is_that_of_its_steps_and_not_of_their_arguments() -> None:
+    def shape(flow: Flow[Any, Any]) -> str:
+        return flow.plan().shape()
+
+    assert shape(chain(one.step(1), one.step(previous))) == shape(chain(one.step(2), one.step(previous)))
+    others = [
+        one.step(1),
+        chain(one.step(1), one.step(2)),
+        gather(one.step(1), one.step(2)),
+        chain(one.step(1), one.step(previous), one.step(previous)),
+        chain(one.step(1), one.step(previous)).on_success(one.step(2)),
+    ]
+    assert len({shape(flow) for flow in [chain(one.step(1), one.step(previous)), *others]}) == 6
 
 
 def test_results_are_read_by_the_types_of_their_functions() -> None:
