@@ -10,7 +10,7 @@ from tests.verify.chaos import breakage, soak
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="no redis-server on this machine"),
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(900),
 ]
 
 

@@ -16,7 +16,7 @@ from tests.verify.chaos.ledger import Ledger
 
 ROOT: Final = Path(__file__).parents[3]
 AGAIN: Final = 0.1  # seconds before a place is filled again
-PATIENCE: Final = 40.0  # seconds in which a process that was told to end must have ended
+PATIENCE: Final = 150.0  # seconds in which a process that was told to end must have ended
 
 
 def kill(process: Process, number: signal.Signals) -> None:

@@ -37,9 +37,9 @@ RATE: Final = 220.0
 BOUNDS: Final = Bounds(lease=LEASE, skew=LEASE / 2, scan=SCAN)
 WORK: Final = frozenset({"worker", "go"})
 BUILT: Final = REPORTS / "go"
-START: Final = 60.0  # seconds in which all processes must be there
+START: Final = 300.0  # seconds in which all processes must be there
 # Nothing more will happen when nothing has for so long: what waits longest is a retry, or a task put off
-CALM: Final = BOUNDS.recovery + 8.0
+CALM: Final = BOUNDS.recovery + 45.0
 CALM_IN_GO: Final = GO_LEASE + CALM
 
 
