@@ -1,4 +1,6 @@
-"""`python -m tests.verify.model`: the machine, then the defects that it must find. `make verify-model`."""
+"""`python -m tests.verify.model`: the machine, several clients at once, and the defects that both must find.
+`make verify-model`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ import time
 from collections import Counter
 
 from tests.servers import running
-from tests.verify.model.mutants import EQUIVALENT, MUTANTS, SELDOM, Mutant, stale
+from tests.verify.model.interleaved import RACES, interleave
+from tests.verify.model.mutants import EQUIVALENT, MUTANTS, Mutant, stale
 from tests.verify.model.run import is_killed, run, why_without_go, worlds
 from tests.verify.model.world import World
 from tests.verify.report import Figure, print_table, write_report
@@ -26,9 +29,11 @@ def main() -> int:
     with running(options.redis) as url, worlds(url) as world:
         figures, failures = _machine(world, options.steps, number)
         _say(f"{figures['steps']} steps in {figures['seconds']} s\n")
+        if not failures and options.rounds:
+            more, failures = _interleaved(world, options.rounds, number)
+            figures |= more
         if not failures and options.mutants:
-            candidates = [m for m in MUTANTS if options.seldom or m.name not in SELDOM]
-            chosen = random.Random(number).sample(candidates, min(options.mutants, len(candidates)))
+            chosen = random.Random(number).sample(MUTANTS, min(options.mutants, len(MUTANTS)))
             more, failures = _defects(world, chosen, options.patience, number)
             figures |= more
     write_report("model", figures, bool(failures))
@@ -60,6 +65,28 @@ def _machine(world: World, steps: int, number: int) -> tuple[dict[str, Figure], 
     return figures, failures
 
 
+def _interleaved(world: World, rounds: int, number: int) -> tuple[dict[str, Figure], list[str]]:
+    """Then with each race: it must be found, and not by one client alone."""
+    played = interleave(world, rounds=rounds, number=number)
+    failures = [played.failure] if played.failure else []
+    found = 0
+    for race in RACES if not failures else ():
+        is_found = bool(interleave(world, rounds=rounds, number=number, haste=race).failure)
+        alone = interleave(world, rounds=rounds // 4 or 1, number=number, haste=race, clients=1).failure
+        found += is_found
+        failures += [] if is_found else [f"not found: {race.name}"]
+        failures += [f"found by one client alone: {race.name}\n{alone}"] if alone else []
+    figures: dict[str, Figure] = {
+        "rounds of several clients": played.rounds,
+        "their commands": played.steps,
+        "of these after one of another client": played.switches,
+        "seconds for the clients": round(played.seconds, 1),
+        "races sown": len(RACES),
+        "races found": found,
+    }
+    return figures, failures
+
+
 def _defects(
     world: World, chosen: list[Mutant], steps: int, number: int
 ) -> tuple[dict[str, Figure], list[str]]:
@@ -80,7 +107,6 @@ def _defects(
         "defects sown": sown,
         "defects found": sown - len(left),
         "defects known to change nothing": len(EQUIVALENT),
-        "defects that are found seldom or not yet": len(SELDOM),
         "defects that no longer apply": ", ".join(mutant.name for mutant in old) or "none",
         "seconds for the defects": round(time.monotonic() - begun_at, 1),
     }
@@ -103,7 +129,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=40_000, help="steps of the machine (default: 40000)")
     parser.add_argument("--seed", type=int, help="repeat the run of this number (default: another each time)")
     parser.add_argument("--mutants", type=int, default=len(MUTANTS), help="defects to sow (default: all)")
-    parser.add_argument("--seldom", action="store_true", help="also those that are found seldom, or not yet")
+    parser.add_argument(
+        "--rounds", type=int, default=300, help="rounds of several clients at once (default: 300)"
+    )
     parser.add_argument(
         "--patience", type=int, default=10_000, help="steps of a run that must find a defect (default: 10000)"
     )

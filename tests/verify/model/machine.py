@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 
 from google.protobuf.message import DecodeError
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from asynq_py.broker.broker import NewTask, Owned
 from asynq_py.broker.groups import Aggregate, Member, Rules, TakenSet
@@ -24,7 +24,7 @@ from asynq_py.wire.keys import QueueKeys
 from asynq_py.wire.messages import TaskMessage, encode
 from asynq_py.wire.state import TaskState
 from tests.verify.conserved import violations
-from tests.verify.model.queue_model import Claim, New, QueueModel
+from tests.verify.model.queue_model import Claim, Lock, New, QueueModel
 from tests.verify.model.world import SMALL, Scene, World
 from tests.verify.snapshot import Snapshot
 
@@ -126,10 +126,6 @@ class Machine(RuleBasedStateMachine):
         return (queue, task_id) not in self.scene.damaged
 
     # -- clients ----------------------------------------------------------------------------------------
-
-    @initialize(specs=st.lists(st.tuples(ids, st.sampled_from((None, 0, 1))), min_size=3, max_size=6))
-    def begin(self, specs: list[Spec]) -> None:
-        self.enqueue_these("q", [self.new("q", *spec) for spec in specs], repeated=False)
 
     @rule(queue=queues, specs=specs)
     def enqueue(self, queue: str, specs: list[Spec]) -> None:
@@ -626,14 +622,19 @@ class Machine(RuleBasedStateMachine):
             self.scripts_are_flushed()
 
     @precondition(lambda self: self.with_damage)
-    @rule(queue=queues, place=places, number=st.integers(0, 5))
-    def something_breaks(self, queue: str, place: int, number: int) -> None:
+    @rule(queue=queues, place=places, number=st.integers(0, 8), group=groups)
+    def something_breaks(self, queue: str, place: int, number: int, group: str) -> None:
         task_id = self.some_id(queue, place)
-        break_it = (
-            *(self.lease_vanishes, self.hash_vanishes, self.message_is_garbled, self.id_is_doubled),
-            *(self.id_leaves_active, self.message_vanishes),
-        )[number]
-        break_it(queue, task_id)
+        if number == 7:
+            self.lock_is_given(queue, place % 2, task_id)
+        elif number == 8:
+            self.group_is_forgotten(queue, group)
+        else:
+            break_it = (
+                *(self.lease_vanishes, self.hash_vanishes, self.message_is_garbled, self.id_is_doubled),
+                *(self.id_leaves_active, self.message_vanishes, self.id_leaves),
+            )[number]
+            break_it(queue, task_id)
 
     def lock_ends(self, queue: str, number: int) -> None:
         """Its time is Redis's own, so it is taken away."""
@@ -704,6 +705,44 @@ class Machine(RuleBasedStateMachine):
             model.active.remove(task_id)
             self.harm("leave active", queue, task_id, "LREM", QueueKeys(queue).active, "0", task_id)
 
+    def id_leaves(self, queue: str, task_id: str) -> None:
+        """It stands no more where it waits, so nobody will ever see it."""
+        model, k = self.model(queue), QueueKeys(queue)
+        if not self.is_whole(queue, task_id):
+            return
+        if task_id in model.pending:
+            model.pending.remove(task_id)
+            self.harm("leave", queue, task_id, "LREM", k.pending, "0", task_id)
+            return
+        for key, members in (
+            *((k.prefix + name, members) for name, members in model.sets.items()),
+            *((k.group(name), members) for name, members in model.groups.items()),
+            *model.taken.items(),
+        ):
+            if task_id in members:
+                del members[task_id]
+                self.harm("leave", queue, task_id, "ZREM", key, task_id)
+        model.groups = {name: members for name, members in model.groups.items() if members}
+        model.taken = {key: members for key, members in model.taken.items() if members}
+
+    def lock_is_given(self, queue: str, number: int, task_id: str) -> None:
+        """To a task that does not name it: as where its holder was lost, and the ID used again."""
+        model, key = self.model(queue), self.lock_key(queue, number)
+        if task_id in model.hashes and key not in model.locks and key not in self.names(queue, task_id):
+            model.locks[key] = Lock(task_id, LOCK_MS[0])
+            self.harm("lock given", queue, task_id, "SET", key, task_id, "PX", str(LOCK_MS[0]))
+
+    def names(self, queue: str, task_id: str) -> tuple[str, str]:
+        """The locks that a task names: in its hash, and in its message."""
+        fields = self.model(queue).hashes.get(task_id, {})
+        return fields.get("unique_key", b"").decode(), _lock_of(fields.get("msg", b""))
+
+    def group_is_forgotten(self, queue: str, group: str) -> None:
+        if group in self.model(queue).listed_groups:
+            self.model(queue).listed_groups.remove(group)
+            self.scene.note("group forgotten", queue)
+            self.damage("SREM", QueueKeys(queue).groups, group)
+
     @precondition(lambda self: self.with_damage)
     @rule(queue=queues)
     def doctor(self, queue: str) -> None:
@@ -763,6 +802,10 @@ class Machine(RuleBasedStateMachine):
                 assert after[key].value == entry.value, f"a repair touched {task_id}, which was in order"
             elif key.startswith(k.task_prefix) and b"msg" in entry.value:
                 assert key in after, f"a repair lost {task_id}"
+            elif key.startswith(k.prefix + "unique:"):
+                holder = entry.value.decode()
+                is_held = (queue, holder) not in self.scene.damaged
+                assert key in after or not is_held, f"a repair freed the lock of {holder}"
 
     # -- Go ---------------------------------------------------------------------------------------------
 

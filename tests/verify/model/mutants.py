@@ -279,7 +279,6 @@ MUTANTS: Final = (
     Mutant("finish_set", "keeps the tasks", "redis.call('DEL', prefix .. member)", ""),
     Mutant("reclaim_set", "does not list the group (Q-04)", "redis.call('SADD', groups, name)", ""),
     Mutant("reclaim_set", "gives ghosts back", "redis.call('EXISTS', prefix .. members[i]) == 1", "true"),
-    Mutant("reclaim_set", "keeps the set listed", "if is_all then", "if false then"),
     Mutant("reclaim_set", "ends at the first colon", "'^(.*):[^:]*$'", "'^([^:]*):.*$'"),
     # -- by hand
     Mutant(
@@ -357,60 +356,33 @@ MUTANTS: Final = (
         "if false then",
     ),
     Mutant("mend_lost", "finds nothing", "and is_lost(id, task[2], task[3])", "and false"),
+    Mutant("mend_lost", "takes all for lost", "and is_lost(id, task[2], task[3])", ""),
+    Mutant(
+        "mend_lost", "lets all run", "if state == 'archived' or state == 'completed' then", "if false then"
+    ),
+    Mutant("mend_lost", "does not list the group", "redis.call('SADD', groups, group)", ""),
     Mutant("free_lock", "frees nothing", "if ARGV[2] == '1' then", "if false then"),
-    Mutant("free_lock", "frees any lock", "or redis.call('EXISTS', prefix .. holder) == 1", ""),
+    Mutant(
+        "free_lock",
+        "frees any lock",
+        "task[2] == lock or task[1] and string.find(",
+        "false and string.find(",
+    ),
+    Mutant("free_lock", "takes any task for its holder", "task[2] == lock or", "task[1] or"),
     Mutant("list_group", "lists nothing", "if mend == '1' then", "if false then"),
-)
-
-# By their names: those that the walk finds seldom, or not yet, as it hardly comes by where they matter.
-SELDOM: Final = frozenset(
-    {
-        "done: frees any lock",
-        "done: rolls over too late",
-        "retry: rolls over one counter only",
-        "archive: forgets one too many",
-        "archive: forgets too late",
-        "archive: keeps hashes of what it forgets",
-        "requeue: hands ghosts back",
-        "write_result: makes a hash (Q-14)",
-        "forward: makes ghosts pending (Q-09)",
-        "forward: moves one too many",
-        "recover: keeps what is left of a ghost",
-        "recover: runs what ran out of active",
-        "strays: overlooks the oldest",
-        "reclaim: puts it last in line",
-        "reclaim: turns the order round",
-        "take_set: is graceful for too long",
-        "read_set: reads what is elsewhere by now",
-        "set_aside: leaves it in the set",
-        "set_aside: keeps the old state",
-        "finish_set: keeps the locks",
-        "finish_set: ends a set that was given back",
-        "finish_set: keeps an empty group listed",
-        "finish_set: deletes what is elsewhere by now",
-        "reclaim_set: does not list the group (Q-04)",
-        "reclaim_set: gives ghosts back",
-        "reclaim_set: keeps the set listed",
-        "reclaim_set: ends at the first colon",
-        "run_task: keeps an empty group listed",
-        "archive_all: archives what runs",
-        "delete_all: deletes what runs",
-        "update_payload: takes a lock that is held",
-        "update_payload: moves the lock of another",
-        "update_payload: makes the lock last for ever",
-        "drop_ghosts: keeps the ID",
-        "drop_ghosts: drops the living",
-        "mend_leases: loses the task",
-        "mend_leases: keeps the lease",
-        "mend_lost: finds nothing",
-        "free_lock: frees nothing",
-        "free_lock: frees any lock",
-        "list_group: lists nothing",
-    }
+    Mutant("list_group", "keeps what is gone", "redis.call('ZREM', group, id)", ""),
 )
 
 # Sown and never found, since nothing that anybody can see differs.
 EQUIVALENT: Final = (
+    (
+        Mutant("reclaim_set", "keeps the set listed", "if is_all then", "if false then"),
+        "the next step of the same call finds that nothing is left of the set, and takes it off",
+    ),
+    (
+        Mutant("free_lock", "looks at the message alone", "task[2] == lock or", "false or"),
+        "whatever stores a unique task writes the lock into its message, too",
+    ),
     (
         Mutant("dequeue", "makes no index of many leases", "if #good > 64 then", "if false then"),
         "the same leases, only slower",

@@ -6,7 +6,7 @@ and returns the answer that the real one must give. Times are unix seconds; IDs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final, NamedTuple
@@ -254,7 +254,7 @@ class QueueModel:
             self._set(claim.id, msg=message, state=b"archived")
             self.hashes[claim.id].pop("crashes", None)
         if ours:
-            self._trim(now)
+            self._trim(now, self.limits.trim_batch)
         self._count(len(ours), now, day, failures=True)
         return _by_place(ours, len(tasks))
 
@@ -317,11 +317,11 @@ class QueueModel:
         for name in names:
             self.counters[name] = n if is_full else self.counters.get(name, 0) + n
 
-    def _trim(self, now: int) -> None:
+    def _trim(self, now: int, most: int) -> None:
         """Forget the oldest of the archive, a step at a time: what is too old, or more than it keeps."""
         archived = self.sets["archived"]
         too_old = sum(at <= now - self.limits.archive_age for at in archived.values())
-        count = min(max(too_old, len(archived) - self.limits.archive_size), self.limits.trim_batch)
+        count = min(max(too_old, len(archived) - self.limits.archive_size), most)
         self._forget_archived([task_id for task_id, _ in _ordered(archived)][: max(count, 0)])
 
     def _forget_archived(self, ids: Sequence[str]) -> None:
@@ -485,15 +485,24 @@ class QueueModel:
 
     def reclaim_sets(self, now: int, group_prefix: str) -> int:
         total = 0
-        while over := [key for key, until in _ordered(self.taken_until) if until <= now]:
-            key = over[0]
-            group = key.removeprefix(group_prefix).rpartition(":")[0]
-            for task_id, score in _ordered(self.taken.pop(key, {})):
-                total += 1
-                if task_id in self.hashes:
-                    self._wait_in(group, task_id, score)
-            del self.taken_until[key]
+        while (count := self.reclaim_some(now, group_prefix)) >= 0:
+            total += count
         return total
+
+    def reclaim_some(self, now: int, group_prefix: str) -> int:
+        """A step of it: some tasks of the oldest set go back. Returns how many left it; -1: there is none."""
+        over = [key for key, until in _ordered(self.taken_until) if until <= now]
+        if not over:
+            return -1
+        key, group = over[0], over[0].removeprefix(group_prefix).rpartition(":")[0]
+        some = _ordered(self.taken.get(key, {}))[: self.limits.reclaim_batch]
+        for task_id, score in some:
+            self._leave_set(key, task_id)
+            if task_id in self.hashes:
+                self._wait_in(group, task_id, score)
+        if key not in self.taken:
+            del self.taken_until[key]
+        return len(some)
 
     # -- by hand ----------------------------------------------------------------------------------------
 
@@ -507,7 +516,7 @@ class QueueModel:
         answer = self._take(task_id, "archived")
         if answer == "OK":
             self._put_aside(task_id, now)
-            self._trim(now)
+            self._trim(now, 2 * self.limits.inspect_batch)
         return answer
 
     def delete_task(self, task_id: str, named_lock: str) -> str:
@@ -554,36 +563,47 @@ class QueueModel:
             self.listed_groups.discard(group)
 
     def run_all(self, state: str, group: str, now_ns: int) -> int:
-        moved = 0
-        for task_id in self._drain(state, group):
+        return self._all(state, group, lambda: self.run_some(state, group, now_ns))
+
+    def run_some(self, state: str, group: str, now_ns: int) -> tuple[int, int]:
+        """A step of it. Returns how many left their place, and how many of them are tasks; so do others."""
+        step, ids = self._step(state, group)
+        for task_id in ids:
             self._push(task_id, now_ns)
-            moved += 1
-        return moved
+        return step, len(ids)
 
     def archive_all(self, state: str, group: str, now: int) -> int:
-        moved = 0
-        left = len(self._listed(state, group))
-        while left > 0:
-            step = min(self.limits.inspect_batch, len(self._listed(state, group)))
-            for task_id in list(self._drain(state, group, step)):
-                self._put_aside(task_id, now)
-                moved += 1
-            self._trim(now)
-            left -= step
-        return moved
+        return self._all(state, group, lambda: self.archive_some(state, group, now))
+
+    def archive_some(self, state: str, group: str, now: int) -> tuple[int, int]:
+        step, ids = self._step(state, group)
+        for task_id in ids:
+            self._put_aside(task_id, now)
+        self._trim(now, 2 * self.limits.inspect_batch)
+        return step, len(ids)
 
     def delete_all(self, state: str, group: str, named_locks: dict[str, str]) -> int:
-        deleted = 0
-        left = len(self._listed(state, group))
+        return self._all(state, group, lambda: self.delete_some(state, group, named_locks))
+
+    def delete_some(self, state: str, group: str, named_locks: dict[str, str]) -> tuple[int, int]:
+        step, ids = self._step(state, group)
+        for task_id in ids:
+            fields = self.hashes.pop(task_id, {})
+            lock = fields.get("unique_key", b"").decode() or named_locks.get(task_id, "")
+            self._unlock(lock, task_id)
+        return step, len(ids)
+
+    def _all(self, state: str, group: str, some: Callable[[], tuple[int, int]]) -> int:
+        left, total = len(self._listed(state, group)), 0
         while left > 0:
-            step = min(self.limits.inspect_batch, len(self._listed(state, group)))
-            for task_id in list(self._drain(state, group, step)):
-                fields = self.hashes.pop(task_id, {})
-                lock = fields.get("unique_key", b"").decode() or named_locks.get(task_id, "")
-                self._unlock(lock, task_id)
-                deleted += 1
+            step, count = some()
+            total += count
             left -= step
-        return deleted
+        return total
+
+    def _step(self, state: str, group: str) -> tuple[int, list[str]]:
+        step = min(self.limits.inspect_batch, len(self._listed(state, group)))
+        return step, list(self._drain(state, group, step))
 
     def _listed(self, state: str, group: str) -> list[str]:
         if state == "pending":
@@ -600,7 +620,7 @@ class QueueModel:
             case _:
                 return self.sets[state]
 
-    def _drain(self, state: str, group: str, count: int | None = None) -> Iterator[str]:
+    def _drain(self, state: str, group: str, count: int) -> Iterator[str]:
         """Take what waits there, in its order, and tell those that are tasks; what is none is forgotten."""
         ids = self._listed(state, group)[:count]
         kinds = ["task" if "msg" in self.hashes.get(task_id, {}) else "lost" for task_id in ids]
@@ -671,6 +691,63 @@ class QueueModel:
         self.counter_ends.clear()
         self.paused_at = None
         return "OK"
+
+    # -- repairs, each by itself ------------------------------------------------------------------------
+
+    def drop_ghosts(self, ids: Sequence[str]) -> int:
+        """Take IDs without a message out of pending."""
+        ghosts = [
+            i
+            for i in ids
+            if i in self.pending and "msg" not in self.hashes.get(i, {}) and i not in self.lease
+        ]
+        self.pending = [task_id for task_id in self.pending if task_id not in ghosts]
+        for task_id in ghosts:
+            self.hashes.pop(task_id, None)
+        return len(ghosts)
+
+    def mend_leases(self, ids: Sequence[str], now: float, now_ns: int) -> int:
+        scores = dict(self.lease_scores())
+        mended = 0
+        for task_id in ids:
+            fields = self.hashes.get(task_id, {})
+            waits = "msg" in fields and fields.get("state") != b"active"
+            if task_id in scores and task_id not in self.active and (scores[task_id] <= now or waits):
+                mended += 1
+                del self.lease[task_id]
+                if "msg" in fields and not waits:
+                    self._push(task_id, now_ns, first=True)
+        return mended
+
+    def free_locks(self, keys: Sequence[str], named_locks: dict[str, str]) -> int:
+        """Free those whose holders do not name them."""
+        freed = 0
+        for key in keys:
+            holder = self.locks[key].holder if key in self.locks else ""
+            held = (self.hashes.get(holder, {}).get("unique_key", b"").decode(), named_locks.get(holder))
+            if holder and key not in held:
+                del self.locks[key]
+                freed += 1
+        return freed
+
+    def mend_lost(self, ids: Sequence[str], now: int, now_ns: int) -> int:
+        lost = [task_id for task_id in ids if task_id in self.hashes and not self._is_anywhere(task_id)]
+        for task_id in lost:
+            fields = self.hashes[task_id]
+            state, group = fields.get("state", b"").decode(), fields.get("group", b"").decode()
+            if "msg" not in fields:
+                del self.hashes[task_id]
+            elif state in ("archived", "completed"):
+                self.sets[state][task_id] = now
+            elif state == "aggregating" and group:
+                self._wait_in(group, task_id, now)
+            else:
+                self._push(task_id, now_ns, first=True)
+        return len(lost)
+
+    def _is_anywhere(self, task_id: str) -> bool:
+        places = (*self.sets.values(), *self.groups.values(), *self.taken.values())
+        return any(task_id in place for place in (self.pending, self.active, self.lease, *places))
 
     # -- looking ----------------------------------------------------------------------------------------
 

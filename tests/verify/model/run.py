@@ -13,11 +13,12 @@ from hypothesis.stateful import get_state_machine_test
 
 from tests.interop.build import NoPeerError
 from tests.verify.model.go_scripts import go_scripts
-from tests.verify.model.machine import Machine
 from tests.verify.model.mutants import Mutant, sown
+from tests.verify.model.situations import Situations
 from tests.verify.model.world import Figures, World, small_limits
 
 STEPS_A_RUN: Final = 60
+STEPS_ABOUT: Final = 4  # of one that begins with what concerns a script, which are ten or more by themselves
 SLOW_BY_NATURE: Final = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 
@@ -63,12 +64,14 @@ def run(
     `defect`: sown into the scripts, to see whether it is found. `go_is_careless`: the same for one of Go's.
     """
     world.figures = Figures()
-    machine = type(
-        "Machine", (Machine,), {"world": world, "with_go": with_go, "go_is_careless": go_is_careless}
-    )
-    length = min(STEPS_A_RUN, steps)
+    given = {
+        "world": world, "with_go": with_go, "go_is_careless": go_is_careless,
+        "about": defect.script if defect else "",
+    }  # fmt: skip
+    machine = type("Machine", (Situations,), given)
+    length = min(STEPS_ABOUT if defect else STEPS_A_RUN, steps)
     wanted = settings(
-        max_examples=max(1, steps // length),
+        max_examples=max(1, steps // (4 * length if defect else length)),
         stateful_step_count=length,
         deadline=None,
         database=None,

@@ -60,6 +60,7 @@ class World:
     """Everything that lives longer than one run of the machine: the loop, the connection."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.loop = asyncio.new_event_loop()
         self.figures = Figures()
         self._connector = Connector(url)
@@ -127,8 +128,14 @@ class Scene:
 
     def check(self) -> None:
         """Compare all that Redis holds with the models, and check the invariants."""
+        self.check_what_is(self.look())
+
+    async def check_now(self) -> None:
+        """The same, where the loop runs already."""
+        self.check_what_is(parsed(await self._read()))
+
+    def check_what_is(self, seen: Snapshot) -> None:
         self.world.figures.steps += 1
-        seen = self.look()
         wanted = self._expected()
         if _bare(seen) != wanted:
             raise AssertionError(_differences(_bare(seen), wanted))
