@@ -65,11 +65,14 @@ CALLS: Final = {
     "extend": Call("lease", "s * id token"),
     "forward": Call("scheduled retry pending groups", "T G s ns n"),
     "recover": Call("lease active pending", "T s ns n"),
+    "recover_owned": Call("active lease pending", "T ns * id token"),
     "strays": Call("active lease", "n n"),
     "reclaim": Call("active lease pending", "T ns * id"),
     "expire": Call("completed", "T s n"),
     "write_result": Call("task lease", "this token text"),
     "write_progress": Call("task lease", "this token text"),
+    "ask_to_cancel": Call("task lease", "this"),
+    "asked_to_cancel": Call("lease", "T * id token"),
     "renew_locks": Call("lease", "T * id token lock"),
     "enqueue_unique": Call(
         "lock pending scheduled groups", "Q ns flag waiting-state s group id msg ms until flag"
