@@ -241,10 +241,10 @@ class Ticker:
         else:
             if failure is None and not entry.is_past(at):  # nothing was sent: it was kept back, or is unfit
                 entry.advance(at)
-                is_info = isinstance(answer, TaskInfo)
-                await self._hooks.call_after(
-                    entry.task, answer if is_info else None, None if is_info else answer
-                )
+                if isinstance(answer, TaskInfo):
+                    await self._hooks.call_after(entry.task, answer, None)
+                else:
+                    await self._hooks.call_after(entry.task, None, answer)
         if failure is not None:
             raise failure
         return True

@@ -268,7 +268,7 @@ async def test_a_priority_is_a_queue_beside_its_own_and_comes_back_with_the_resu
     assert {priority: result.return_value for priority, result in results.items()} == {
         priority: ["default", priority] for priority in results
     }
-    moments = [results[priority].started_at for priority in (100, 0, -1)]
+    moments: list[Any] = [results[priority].started_at for priority in (100, 0, -1)]
     assert moments == sorted(moments)
 
 
