@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -17,7 +18,7 @@ from multiprocessing.util import Finalize
 from typing import Any, Final
 
 from asynq_py.app.typed_task import TypedTask
-from asynq_py.errors import AsynqError, InvalidOptionError
+from asynq_py.errors import AsynqError, InvalidOptionError, SkipRetry
 
 # A forked child would inherit the threads' locks and the sockets of the worker.
 _CONTEXT: Final = multiprocessing.get_context("spawn")
@@ -117,7 +118,11 @@ class Child:
             pipe = self._pipe or self._start()
             if self._is_killed:
                 self.kill()
-            pipe.send((place, args, dict(kwargs)))
+            try:
+                asked = pickle.dumps((place, args, dict(kwargs)))
+            except Exception as error:  # nothing is sent, and trying again would not mend it
+                return True, SkipRetry(f"the arguments of {place.name} cannot be pickled: {error}")
+            pipe.send_bytes(asked)
             is_error, data, trace = pipe.recv()
         except (EOFError, OSError):
             code = None
@@ -126,7 +131,10 @@ class Child:
                 code = self._process.exitcode
             self._is_killed = True
             return True, AsynqError(f"the process of {place.name} died with {code}")
-        value = pickle.loads(data)
+        try:
+            value = pickle.loads(data)
+        except Exception as error:
+            return True, SkipRetry(f"the result of {place.name} cannot be read here: {error}")
         if is_error:
             value.add_note(trace)
         return is_error, value
@@ -164,17 +172,43 @@ def _serve(pipe: Connection) -> None:
         except EOFError:
             return
         try:
-            answer = (False, pickle.dumps(place.find()(*args, **kwargs)), "")
+            value = place.find()(*args, **kwargs)
         except BaseException as error:
-            answer = (True, _packed(error), traceback.format_exc())
+            answer = (True, _packed(error), _trace())
+        else:
+            answer = _packed_result(place, value)
         pipe.send(answer)
 
 
-def _packed(error: BaseException) -> bytes:
-    """Some errors cannot be made again from their arguments; then their text has to do."""
+def _packed_result(place: Place, value: object) -> tuple[bool, bytes, str]:
     try:
+        return False, pickle.dumps(value), ""
+    except Exception as error:  # done, but of no use; again would be no better
+        refusal = SkipRetry(f"the result does not fit: what {place.name} returns cannot be pickled: {error}")
+        return True, pickle.dumps(refusal), ""
+
+
+def _packed(error: BaseException) -> bytes:
+    """Some errors cannot be made again from their arguments; then their text has to do.
+
+    And what ends a process or a try by itself, as KeyboardInterrupt does, is an error there, and no more.
+    """
+    with contextlib.suppress(Exception):
         data = pickle.dumps(error)
-        pickle.loads(data)
+        if isinstance(error, Exception) and isinstance(pickle.loads(data), Exception):
+            return data
+    return pickle.dumps(RuntimeError(": ".join(filter(None, (type(error).__name__, _text(error))))))
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
     except Exception:
-        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-    return data
+        return "its text cannot be told"
+
+
+def _trace() -> str:
+    try:
+        return traceback.format_exc()
+    except Exception:
+        return "its traceback cannot be told"

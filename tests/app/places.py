@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import time
 from datetime import datetime
+from typing import Any
 
 from asynq_py import App, RetryLater, SkipRetry
 
@@ -34,9 +37,48 @@ class PickyError(Exception):
         super().__init__(f"picky {a}")
 
 
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    def __reduce__(self) -> Any:
+        raise RuntimeError("no pickle")
+
+
+class LyingError(Exception):
+    def __reduce__(self) -> Any:
+        return dict, ()
+
+
+class Unreadable:
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+@app.task(executor="process")
+def give(what: str) -> object:
+    match what:
+        case "lock":
+            return threading.Lock()
+        case "unreadable":
+            return Unreadable()
+        case _:
+            return what
+
+
 @app.task(executor="process")
 def fail(how: str) -> None:
     match how:
+        case "mute":
+            raise MuteError
+        case "lying":
+            raise LyingError("for sure")
+        case "interrupt":
+            raise KeyboardInterrupt
+        case "cancelled":
+            raise asyncio.CancelledError("by itself")
+        case "leave":
+            raise SystemExit(3)
         case "value":
             raise ValueError("no such user")
         case "skip":

@@ -45,6 +45,11 @@ async def test_no_more_processes_run_than_allowed() -> None:
         ("skip", SkipRetry, "not ours"),
         ("later", RetryLater, "not yet"),
         ("picky", RuntimeError, "PickyError: picky 1"),
+        ("mute", RuntimeError, "MuteError: its text cannot be told"),
+        ("lying", RuntimeError, "LyingError: for sure"),
+        ("interrupt", RuntimeError, "KeyboardInterrupt"),
+        ("cancelled", RuntimeError, "CancelledError: by itself"),
+        ("leave", RuntimeError, "SystemExit: 3"),
         ("exit", AsynqError, "the process of fail died with 3"),
     ],
 )
@@ -58,6 +63,28 @@ async def test_an_error_arrives(how: str, kind: type[Exception], text: str) -> N
     if isinstance(failed.value, RetryLater):
         assert failed.value.delay == 60
     assert isinstance(await processes.call(place(places.pid), [], {}), int)
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        (
+            "lock",
+            "the result does not fit: what give returns cannot be pickled: cannot pickle '_thread.lock'",
+        ),
+        ("unreadable", "the result of give cannot be read here: invalid literal"),
+    ],
+)
+async def test_a_result_that_cannot_go_from_one_process_to_another_is_not_tried_for_again(
+    what: str, problem: str
+) -> None:
+    processes = Processes(1)
+    pid = await processes.call(place(places.pid), [], {})
+    with pytest.raises(SkipRetry, match=problem):
+        await processes.call(place(places.give), [what], {})
+    with pytest.raises(SkipRetry, match="the arguments of give cannot be pickled"):
+        await processes.call(place(places.give), [lambda: 1], {})
+    assert await processes.call(place(places.pid), [], {}) == pid  # the process is as good as before
 
 
 async def test_what_is_cancelled_is_killed(tmp_path: Path) -> None:
