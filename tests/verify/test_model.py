@@ -69,7 +69,7 @@ def test_several_clients_at_once_do_what_the_model_does_in_some_order(world: Wor
     assert played.switches > 200
 
 
-@pytest.mark.parametrize("race", [Haste.ID, Haste.STATE])
+@pytest.mark.parametrize("race", [Haste.ID, Haste.OWNER])
 def test_a_race_is_found_by_several_clients_and_not_by_one(world: World, race: Haste) -> None:
     """A check in a command of its own is as good as one in the script, until others come in between."""
     assert interleave(world, rounds=300, number=1, haste=race).failure
