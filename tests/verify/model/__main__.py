@@ -21,6 +21,10 @@ OFTEN = 20  # times that two operations must have met on one task to be sure of 
 
 SEEDS = 4  # runs in which a defect may be found
 
+PATIENCE = 300  # rounds in which several clients must find a race
+
+ALONE = 5  # rounds in which one client alone must not
+
 
 def main() -> int:
     options = _options()
@@ -71,8 +75,8 @@ def _interleaved(world: World, rounds: int, number: int) -> tuple[dict[str, Figu
     failures = [played.failure] if played.failure else []
     found = 0
     for race in RACES if not failures else ():
-        is_found = bool(interleave(world, rounds=rounds, number=number, haste=race).failure)
-        alone = interleave(world, rounds=rounds // 4 or 1, number=number, haste=race, clients=1).failure
+        is_found = bool(interleave(world, rounds=PATIENCE, number=number, haste=race).failure)
+        alone = interleave(world, rounds=ALONE, number=number, haste=race, clients=1).failure
         found += is_found
         failures += [] if is_found else [f"not found: {race.name}"]
         failures += [f"found by one client alone: {race.name}\n{alone}"] if alone else []
