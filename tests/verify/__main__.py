@@ -70,7 +70,7 @@ PROGRAMMES: Final = (
         *("chaos-broken", "tests.verify.chaos", "--broken done-keeps-hashes --seconds 10", 40),
         *("--broken all --seconds 25", 480),
     ),
-    programme("fuzz", "--seconds 45", 60, "--seconds 600", 660),
+    programme("fuzz", "--seconds 45 --first 1", 60, "--seconds 600", 660),
     programme("load", "--seconds 60", 90, "--seconds 900", 960),
     programme("security", "--offline", 60, "", 120),
 )

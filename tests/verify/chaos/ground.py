@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import redis
+from redis.crc import key_slot
 
 from asynq_py.wire.keys import QueueKeys
 from tests import topologies
@@ -201,9 +202,19 @@ class Cluster(Ground):
     def move(self, number: int) -> None:
         key, owner = self._owner(number)
         others = [node for node in self.masters() if node is not owner]
-        self._nodes.move(key, others[number % len(others)])
+        target = others[number % len(others)]
+        try:
+            self._nodes.move(key, target)
+        except redis.ResponseError as error:
+            raise AssertionError(f"on both nodes: {self._on_both(key, owner, target)}") from error
         # so that what a replica said it has is not lost with the node that has it now
         self.settle()
+
+    def _on_both(self, key: str, source: Process, target: Process) -> set[bytes]:
+        """Keys of a slot that somebody has made on its new node while they were on the old one."""
+        slot = key_slot(key.encode())
+        here, there = (set(node.call("CLUSTER", "GETKEYSINSLOT", slot, 100_000)) for node in (source, target))
+        return here & there
 
 
 @contextmanager
