@@ -6,12 +6,14 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
 import asynq_py
 from asynq_py.cli.settings import Settings
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 COMPLETION_TIMEOUT: Final = 1.0  # seconds that one who presses TAB will wait
 LONGEST_SECONDS: Final = 10**12  # no option allows as much; an int from a file may be beyond any float
@@ -130,3 +132,14 @@ GROUP: Final = click.option(
 TYPE: Final = click.option(
     "-t", "--type", "kind", metavar="PATTERN", help="Only tasks of a type, as in email:welcome or 'email:*'."
 )
+
+
+def paged(sizes: str) -> Callable[[Decorated], Decorated]:
+    """Give a command `--page` and `--size`. `sizes`: what the help says of the second."""
+    page = click.option(
+        "--page", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Which page."
+    )
+    size = click.option(
+        "--size", type=click.IntRange(1, 10_000), metavar="N", default=30, show_default=True, help=sizes
+    )
+    return lambda command: page(size(command))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 import asynq_py
+from asynq_py.cli.arguments import paged
 from asynq_py.cli.commands import Group
 from asynq_py.cli.output import Block, Table, print_blocks, print_json
 from asynq_py.cli.settings import Settings, common, readable
@@ -63,12 +64,7 @@ def _value(value: object) -> str:
 
 @cron.command()
 @click.argument("entries", metavar="ENTRY...", nargs=-1, required=True)
-@click.option(
-    "--page", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Which page."
-)
-@click.option(
-    "--size", type=click.IntRange(1, 10_000), metavar="N", default=30, show_default=True, help="How many."
-)
+@paged("How many.")
 @readable
 @click.pass_obj
 def history(settings: Settings, entries: Sequence[str], page: int, size: int) -> None:

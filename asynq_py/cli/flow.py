@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import click
 
 import asynq_py
+from asynq_py.cli.arguments import paged
 from asynq_py.cli.commands import Group
+from asynq_py.cli.consent import Consent, asking
 from asynq_py.cli.output import Block, Facts, Table, print_blocks, print_json
 from asynq_py.cli.settings import Settings, common, readable, settings_of
-from asynq_py.cli.several import complain, each
-from asynq_py.cli.wording import NOTHING, instant, when
+from asynq_py.cli.several import RefusedError, Verb, do_each, each, show_each, tell_done
+from asynq_py.cli.wording import moment, when
 
 IDS: Final = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
@@ -25,13 +28,7 @@ def flow() -> None:
 
 
 @flow.command()
-@click.option(
-    "--page", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Which page."
-)
-@click.option(
-    "--size", type=click.IntRange(1, 10_000), metavar="N", default=30, show_default=True,
-    help="Flows on a page.",
-)  # fmt: skip
+@paged("Flows on a page.")
 @readable
 @click.pass_obj
 def ls(settings: Settings, page: int, size: int) -> None:
@@ -39,8 +36,11 @@ def ls(settings: Settings, page: int, size: int) -> None:
     flows = settings.inspect(lambda inspector: inspector.flows(page, size))
     if settings.is_json:
         print_json({"page": page, "size": size, "flows": flows})
-        return
-    now = datetime.now(UTC)
+    else:
+        print_blocks([_list(flows, datetime.now(UTC))])
+
+
+def _list(flows: Sequence[asynq_py.FlowInfo], now: datetime) -> Table:
     rows = [
         (
             info.id,
@@ -54,7 +54,7 @@ def ls(settings: Settings, page: int, size: int) -> None:
         for info in flows
     ]
     columns = ("id", "name", "state", "done", "began", "ended", "error")
-    print_blocks([Table(columns, rows, empty="there are no flows")])
+    return Table(columns, rows, empty="there are no flows")
 
 
 @flow.command()
@@ -63,62 +63,75 @@ def ls(settings: Settings, page: int, size: int) -> None:
 @click.pass_context
 def inspect(context: click.Context, ids: Sequence[str]) -> None:
     """Show flows with all their steps."""
-    settings = settings_of(context)
-    found, failed = settings.inspect(lambda inspector: each(ids, inspector.flow))
-    if settings.is_json:
-        print_json({"flows": list(found.values())})
-    else:
-        now = datetime.now(UTC)
-        print_blocks([block for info in found.values() for block in _details(info, now)])
-    complain(context, failed)
+    details = partial(_details, now=datetime.now(UTC))
+    show_each(context, ids, lambda inspector, flow_id: inspector.flow(flow_id), details, under="flows")
 
 
-def _details(info: asynq_py.FlowInfo, now: datetime) -> list[Block]:
-    pairs: list[tuple[str, str | None]] = [
-        ("name", info.name),
-        ("state", info.state),
-        ("done", f"{info.done} of {info.total}"),
-        ("began", _at(info.created_at, now)),
-        ("ended", _at(info.ended_at, now)),
-        ("failed in", info.failed_step),
-        ("error", info.error),
-    ]
+def _details(info: asynq_py.FlowInfo, *, now: datetime) -> list[Block]:
+    facts = Facts.known(
+        [
+            ("name", info.name),
+            ("state", info.state),
+            ("done", f"{info.done} of {info.total}"),
+            ("began", moment(info.created_at, now)),
+            ("ended", moment(info.ended_at, now)),
+            ("failed in", info.failed_step),
+            ("error", info.error),
+        ],
+        title=info.id,
+    )
     rows = [
         (step.id, step.type, step.state, ", ".join(step.after), step.queue, step.task_id)
         for step in info.steps
     ]
-    return [
-        Facts([pair for pair in pairs if pair[1] not in (None, NOTHING)], title=info.id),
-        Table(("step", "type", "state", "after", "queue", "task"), rows),
-    ]
+    return [facts, Table(("step", "type", "state", "after", "queue", "task"), rows)]
 
 
-def _at(at: datetime | None, now: datetime) -> str:
-    return NOTHING if at is None else f"{instant(at)}, {when(at, now)}"
+def _ended(flow_id: str) -> asynq_py.AsynqError:
+    return RefusedError(f"flow {flow_id!r} had ended already")
+
+
+async def _cancel(inspector: asynq_py.Inspector, flow_id: str) -> None:
+    if not await inspector.cancel_flow(flow_id):
+        raise _ended(flow_id)
+
+
+async def _retry(inspector: asynq_py.Inspector, flow_id: str) -> None:
+    if not await inspector.retry_flow(flow_id):
+        raise RefusedError(f"flow {flow_id!r} has not failed")
+
+
+CANCEL: Final = Verb("cancel", "cancelled", _cancel)
+RETRY: Final = Verb("retry", "retried", _retry)
 
 
 @flow.command()
 @IDS
-@common
+@asking
+@readable
 @click.pass_context
-def cancel(context: click.Context, ids: Sequence[str]) -> None:
+def cancel(context: click.Context, ids: Sequence[str], yes: bool, dry_run: bool) -> None:
     """End flows: delete the tasks that wait, ask workers to end those that run, enqueue nothing more."""
-    done, failed = settings_of(context).inspect(lambda inspector: each(ids, inspector.cancel_flow))
-    _tell(done, "cancelled", otherwise="had ended already")
-    complain(context, failed)
+    settings = settings_of(context)
+    consent = Consent(yes, dry_run)
+    found, failed = settings.inspect(lambda inspector: each(ids, lambda flow_id: inspector.flow(flow_id)))
+    running = {flow_id: info for flow_id, info in found.items() if info.state is asynq_py.FlowState.RUNNING}
+    if consent.is_dry_run:
+        ended = {flow_id: _ended(flow_id) for flow_id in found if flow_id not in running}
+        tell_done(context, CANCEL, list(running), failed | ended, is_dry_run=True)
+        return
+    if running:
+        left = sum(info.total - info.done for info in running.values())
+        consent.ask(f"Cancel {', '.join(running)} with {left} {'step' if left == 1 else 'steps'} to go")
+    # those that have ended, too: perhaps somebody who cancelled one did not come to its steps
+    done, refused = settings.inspect(lambda inspector: each(list(found), partial(_cancel, inspector)))
+    tell_done(context, CANCEL, list(done), failed | refused)
 
 
 @flow.command()
 @IDS
-@common
+@readable
 @click.pass_context
 def retry(context: click.Context, ids: Sequence[str]) -> None:
     """Try the steps again in which flows have failed, and let them go on."""
-    done, failed = settings_of(context).inspect(lambda inspector: each(ids, inspector.retry_flow))
-    _tell(done, "goes on", otherwise="has not failed")
-    complain(context, failed)
-
-
-def _tell(done: Mapping[str, bool], what: str, *, otherwise: str) -> None:
-    for name, is_done in done.items():
-        click.echo(f"{name}: {what if is_done else otherwise}")
+    do_each(context, RETRY, ids)

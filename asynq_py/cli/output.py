@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TextIO, TypeAlias
@@ -40,6 +40,11 @@ class Facts:
     pairs: Sequence[tuple[str, Cell]]
     title: str = ""
 
+    @classmethod
+    def known(cls, pairs: Iterable[tuple[str, Cell]], *, title: str) -> Facts:
+        """Leave out what has no value."""
+        return cls([pair for pair in pairs if pair[1] not in (None, NOTHING)], title)
+
 
 Block: TypeAlias = "Table | Facts | str"
 
@@ -47,7 +52,8 @@ Block: TypeAlias = "Table | Facts | str"
 def print_json(document: object) -> None:
     """One JSON document on one line if nobody looks, else indented."""
     indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(_visible(json.dumps(plain(document), indent=indent, ensure_ascii=False)) + "\n")
+    is_ascii = not sys.stdout.encoding.lower().startswith("utf")  # then each escape is one of JSON's
+    sys.stdout.write(_visible(json.dumps(plain(document), indent=indent, ensure_ascii=is_ascii)) + "\n")
     sys.stdout.flush()
 
 

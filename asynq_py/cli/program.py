@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -50,17 +51,27 @@ def program() -> None:
 def run() -> int:
     """Do what the arguments say. Returns the exit code."""
     settings = Settings()
+    _see_to_streams()
     try:
         code = program.main(
             prog_name=NAME, complete_var=COMPLETE_VARIABLE, standalone_mode=False, obj=settings
         )
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at the end
-        return Code.FAILED
+        return Code.FAILED if isinstance(error, BrokenPipeError) else _tell(error, settings)
     except (click.ClickException, asynq_py.AsynqError, KeyboardInterrupt, click.Abort) as error:
         return _tell(error, settings)
     return code if isinstance(code, int) else Code.DONE
+
+
+def _see_to_streams() -> None:
+    """Let output be possible whatever the shell has closed, and whatever encoding there is."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - for good
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the encoding lacks is written out
 
 
 def _tell(error: BaseException, settings: Settings) -> Code:

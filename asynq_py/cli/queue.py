@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 import click
 
@@ -13,8 +15,8 @@ from asynq_py.cli.commands import Group
 from asynq_py.cli.consent import Consent, asking
 from asynq_py.cli.output import Block, Facts, Table, print_blocks, print_json
 from asynq_py.cli.settings import Settings, common, readable, settings_of
-from asynq_py.cli.several import complain, each
-from asynq_py.cli.states import STATES
+from asynq_py.cli.several import Verb, complain, do_each, each, show_each, tell_done
+from asynq_py.cli.states import STATES, queue_infos
 from asynq_py.cli.wording import share, size, span
 
 NAMES = click.argument("names", metavar="QUEUE...", nargs=-1, required=True, shell_complete=queue_names)
@@ -47,14 +49,14 @@ class Listed:
 
 async def gather(inspector: asynq_py.Inspector) -> Listed:
     """Look at all queues."""
-    names = await inspector.queues()
+    queues = await queue_infos(inspector)
     is_cluster = "cluster_state" in await inspector.redis_info()
+    names = [info.queue for info in queues] if is_cluster else []
     return Listed(
-        queues=[await inspector.queue_info(name) for name in names],
+        queues=queues,
         cluster={
             name: Place(await inspector.cluster_key_slot(name), await inspector.cluster_nodes(name))
             for name in names
-            if is_cluster
         },
     )
 
@@ -97,13 +99,7 @@ def _list(found: Listed) -> Table:
 @click.pass_context
 def inspect(context: click.Context, names: Sequence[str]) -> None:
     """Show all there is to know of queues."""
-    settings = settings_of(context)
-    found, failed = settings.inspect(lambda inspector: each(names, inspector.queue_info))
-    if settings.is_json:
-        print_json({"queues": list(found.values())})
-    else:
-        print_blocks([block for info in found.values() for block in _details(info)])
-    complain(context, failed)
+    show_each(context, names, lambda inspector, name: inspector.queue_info(name), _details, under="queues")
 
 
 def _details(info: asynq_py.QueueInfo) -> list[Block]:
@@ -153,36 +149,33 @@ def _days(name: str, history: Sequence[asynq_py.DailyStats]) -> Table:
 
 # -- pause, unpause, rm ------------------------------------------------------------------------------------
 
+PAUSE: Final = Verb("pause", "paused", lambda inspector, name: inspector.pause_queue(name))
+UNPAUSE: Final = Verb("unpause", "unpaused", lambda inspector, name: inspector.unpause_queue(name))
+
 
 @queue.command()
 @NAMES
-@common
+@readable
 @click.pass_context
 def pause(context: click.Context, names: Sequence[str]) -> None:
     """Let no server fetch from queues. What runs goes on, and tasks can be enqueued."""
-    settings = settings_of(context)
-    done, failed = settings.inspect(lambda inspector: each(names, inspector.pause_queue))
-    print_blocks([f"paused {name}" for name in done])
-    complain(context, failed)
+    do_each(context, PAUSE, names)
 
 
 @queue.command()
 @NAMES
-@common
+@readable
 @click.pass_context
 def unpause(context: click.Context, names: Sequence[str]) -> None:
     """Let servers fetch from queues again. Also: resume."""
-    settings = settings_of(context)
-    done, failed = settings.inspect(lambda inspector: each(names, inspector.unpause_queue))
-    print_blocks([f"unpaused {name}" for name in done])
-    complain(context, failed)
+    do_each(context, UNPAUSE, names)
 
 
 @queue.command()
 @NAMES
 @click.option("-f", "--force", is_flag=True, help="With all tasks in them, but not while some are running.")
 @asking
-@common
+@readable
 @click.pass_context
 def rm(context: click.Context, names: Sequence[str], force: bool, yes: bool, dry_run: bool) -> None:
     """Remove queues with their counters. Also: remove, delete.
@@ -191,16 +184,18 @@ def rm(context: click.Context, names: Sequence[str], force: bool, yes: bool, dry
     """
     settings = settings_of(context)
     consent = Consent(yes, dry_run)
+    verb = Verb("remove", "removed", lambda inspector, name: inspector.delete_queue(name, force=force))
     found, failed = settings.inspect(lambda inspector: each(names, inspector.queue_info))
-    tasks = sum(info.size for info in found.values())
-    what = f"{', '.join(found)} with {tasks} {'task' if tasks == 1 else 'tasks'}"
     if consent.is_dry_run:
-        print_blocks([f"would remove {what}"] if found else [])
-    elif found:
-        consent.ask(f"Remove {what}")
-        done, refused = settings.inspect(
-            lambda inspector: each(list(found), lambda name: inspector.delete_queue(name, force=force))
-        )
-        failed |= refused
-        print_blocks([f"removed {name}" for name in done])
-    complain(context, failed)
+        tell_done(context, verb, [_with_tasks([info]) for info in found.values()], failed, is_dry_run=True)
+        return
+    if found:
+        consent.ask(f"Remove {_with_tasks(list(found.values()))}")
+    done, refused = settings.inspect(lambda inspector: each(list(found), partial(verb.one, inspector)))
+    tell_done(context, verb, list(done), failed | refused)
+
+
+def _with_tasks(infos: Sequence[asynq_py.QueueInfo]) -> str:
+    tasks = sum(info.size for info in infos)
+    names = ", ".join(info.queue for info in infos)
+    return f"{names} with {tasks} {'task' if tasks == 1 else 'tasks'}"

@@ -14,7 +14,7 @@ import asynq_py
 from asynq_py.cli.commands import Command
 from asynq_py.cli.output import Block, Facts, Table, live, print_blocks, print_json
 from asynq_py.cli.settings import Settings, readable
-from asynq_py.cli.states import STATES
+from asynq_py.cli.states import STATES, queue_infos
 from asynq_py.cli.wording import instant, share, span
 
 SHORT: Final = {"aggregating": "aggr.", "scheduled": "sched.", "completed": "compl."}  # 80 columns must do
@@ -34,8 +34,7 @@ class Stats:
 async def gather(inspector: asynq_py.Inspector) -> Stats:
     """Look at all queues, and ask Redis for itself."""
     redis = await inspector.redis_info()
-    names = await inspector.queues()
-    infos = [await inspector.queue_info(name) for name in names]
+    infos = await queue_infos(inspector)
     return Stats(
         total={name: sum(getattr(info, name) for info in infos) for name in COUNTED},
         queues=infos,

@@ -22,7 +22,7 @@ from asynq_py.cli.settings import readable, settings_of
 AT_ONCE: Final = 200  # tasks whose moves share round trips
 LOOK: Final = 0.2  # seconds between two looks at how far Redis is
 
-One: TypeAlias = "Callable[[asynq_py.Inspector, str, str], Awaitable[None]]"
+One: TypeAlias = "Callable[[asynq_py.Inspector, str, str], Awaitable[object]]"
 All: TypeAlias = "Callable[[asynq_py.Inspector, str, str, str | None], Awaitable[int]]"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import click
 
 import asynq_py
-from asynq_py.cli.arguments import GROUP, QUEUE, TYPE
+from asynq_py.cli.arguments import GROUP, QUEUE, TYPE, paged
 from asynq_py.cli.commands import Group
 from asynq_py.cli.enqueue import enqueue
 from asynq_py.cli.failure import ConfigError
 from asynq_py.cli.output import Block, Facts, Table, print_blocks, print_json
-from asynq_py.cli.settings import Settings, common, readable, settings_of
-from asynq_py.cli.several import complain, each
+from asynq_py.cli.settings import Settings, common, readable
+from asynq_py.cli.several import show_each
 from asynq_py.cli.states import STATES, groups_of, is_of_type, page_of, walk
 from asynq_py.cli.steer import archive, cancel, delete, run
-from asynq_py.cli.wording import NOTHING, content, instant, span, when
+from asynq_py.cli.wording import content, moment, span, when
 
 # What is of interest in a list besides ID, type and payload, by state.
 COLUMNS: Final[Mapping[str, Sequence[str]]] = {
@@ -86,13 +87,7 @@ async def _page_of_type(inspector: asynq_py.Inspector, wanted: Wanted, state: st
 @click.option("-s", "--state", type=click.Choice(STATES), help="Of which state. Default: each.")
 @GROUP
 @TYPE
-@click.option(
-    "--page", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Which page."
-)
-@click.option(
-    "--size", type=click.IntRange(1, 10_000), metavar="N", default=30, show_default=True,
-    help="Tasks on a page, of each state.",
-)  # fmt: skip
+@paged("Tasks on a page, of each state.")
 @readable
 @click.pass_obj
 def ls(
@@ -154,42 +149,36 @@ def _row(info: asynq_py.TaskInfo, columns: Sequence[str], now: datetime) -> list
 @click.pass_context
 def inspect(context: click.Context, ids: Sequence[str], queue: str) -> None:
     """Show all there is to know of tasks."""
-    settings = settings_of(context)
-    found, failed = settings.inspect(
-        lambda inspector: each(ids, lambda task_id: inspector.task_info(queue, task_id))
+    details = partial(_details, now=datetime.now(UTC))
+    show_each(
+        context, ids, lambda inspector, task_id: inspector.task_info(queue, task_id), details, under="tasks"
     )
-    if settings.is_json:
-        print_json({"tasks": list(found.values())})
-    else:
-        now = datetime.now(UTC)
-        print_blocks([_details(info, now) for info in found.values()])
-    complain(context, failed)
 
 
-def _details(info: asynq_py.TaskInfo, now: datetime) -> Facts:
-    pairs: list[tuple[str, str | int | None]] = [
-        ("queue", info.queue),
-        ("type", info.type),
-        ("state", info.state),
-        ("progress", None if info.progress is None else f"{info.progress}, {when(info.progress.at, now)}"),
-        ("payload", content(info.payload)),
-        *((f"header {name}", value) for name, value in info.headers.items()),
-        ("retried", f"{info.retried} of {info.max_retry}"),
-        ("timeout", NOTHING if info.timeout is None else span(info.timeout)),
-        ("deadline", _at(info.deadline, now)),
-        ("group", info.group),
-        ("next try", _at(info.next_process_at, now)),
-        ("last failed", _at(info.last_failed_at, now)),
-        ("last error", info.last_error),
-        ("completed", _at(info.completed_at, now)),
-        ("kept for", span(info.retention) if info.retention else NOTHING),
-        ("result", content(info.result)),
-    ]
-    return Facts([pair for pair in pairs if pair[1] not in (None, NOTHING)], title=info.id)
-
-
-def _at(at: datetime | None, now: datetime) -> str:
-    return NOTHING if at is None else f"{instant(at)}, {when(at, now)}"
+def _details(info: asynq_py.TaskInfo, *, now: datetime) -> list[Block]:
+    progress = info.progress
+    facts = Facts.known(
+        [
+            ("queue", info.queue),
+            ("type", info.type),
+            ("state", info.state),
+            ("progress", None if progress is None else f"{progress}, {when(progress.at, now)}"),
+            ("payload", content(info.payload)),
+            *((f"header {name}", value) for name, value in info.headers.items()),
+            ("retried", f"{info.retried} of {info.max_retry}"),
+            ("timeout", None if info.timeout is None else span(info.timeout)),
+            ("deadline", moment(info.deadline, now)),
+            ("group", info.group),
+            ("next try", moment(info.next_process_at, now)),
+            ("last failed", moment(info.last_failed_at, now)),
+            ("last error", info.last_error),
+            ("completed", moment(info.completed_at, now)),
+            ("kept for", span(info.retention) if info.retention else None),
+            ("result", content(info.result)),
+        ],
+        title=info.id,
+    )
+    return [facts]
 
 
 # -- the others --------------------------------------------------------------------------------------------

@@ -38,6 +38,11 @@ def instant(at: datetime | None) -> str:
     return NOTHING if at is None else f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
+def moment(at: datetime | None, now: datetime) -> str:
+    """`2026-01-31 12:00:00Z, 5m ago`."""
+    return NOTHING if at is None else f"{instant(at)}, {when(at, now)}"
+
+
 def size(count: float) -> str:
     """`1536` → `1.5 KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 
 import pytest
 
 import asynq_py
 from asynq_py import Client, Task
-from tests.cli.program import Program
+from tests.cli.program import PATIENCE, PROGRAM, Program
+
+NOBODY = "Nobody is here to answer: say --yes, or look with --dry-run"
 
 
 async def test_it_says_its_version_and_helps(bare: Program) -> None:
@@ -118,3 +122,35 @@ async def test_a_reader_that_leaves_early_is_no_error(run: Program, client: Clie
         process.stdout._transport.close()  # type: ignore[attr-defined]  # as `head` does
         assert process.stderr is not None
         assert await process.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "err"),
+    [
+        ("queue ls >&-", 0, ""),
+        ("queue rm q --force <&-", 2, f"asynq-py: Remove q with 1 task? {NOBODY}\n"),
+        ("quack 2>&-", 2, ""),
+        ("queue ls >/dev/full", 1, "asynq-py: [Errno 28] No space left on device\n"),
+        ("queue ls --json >/dev/full", 1, "asynq-py: [Errno 28] No space left on device\n"),
+    ],
+)  # fmt: skip
+async def test_what_the_shell_has_closed_or_filled_is_no_traceback(
+    run: Program, client: Client, command: str, code: int, err: str
+) -> None:
+    await client.enqueue(Task("t"), queue="q")
+    process = await asyncio.create_subprocess_shell(
+        f"exec {PROGRAM} {command}", cwd=run.folder, env=run.environment({}), stdout=PIPE, stderr=PIPE
+    )
+    async with asyncio.timeout(PATIENCE):
+        _, told = await process.communicate()
+    assert (process.returncode, told.decode()) == (code, err)
+
+
+async def test_what_the_encoding_of_the_terminal_lacks_is_written_out(run: Program, client: Client) -> None:
+    await client.enqueue(Task("t", "Zoë ☃"), task_id="a")
+
+    shown = await run("task", "ls", PYTHONIOENCODING="ascii")
+    told = await run("task", "ls", "--json", PYTHONIOENCODING="ascii")
+
+    assert "Zo\\xeb \\u2603" in shown.out
+    assert told.json["tasks"][0]["payload"] == "Zoë ☃"

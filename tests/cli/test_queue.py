@@ -84,6 +84,21 @@ async def test_pause_and_unpause_each_queue_and_tell_what_cannot_be(
     assert (answer.out, answer.err) == ("unpaused b\n", "asynq-py queue unpause: queue 'a' is not paused\n")
 
 
+async def test_programs_are_told_what_came_of_it(run: Program, client: Client) -> None:
+    await client.enqueue(Task("t"), queue="a")
+    await run("queue", "pause", "b")
+
+    paused = await run("queue", "pause", "a", "b", "--json", code=1)
+    dry = await run("queue", "rm", "a", "--force", "--dry-run", "--json")
+    removed = await run("queue", "rm", "a", "--force", "--yes", "--json")
+
+    failed = {"b": "queue 'b' is already paused"}
+    assert paused.json == {"verb": "pause", "is_dry_run": False, "count": 1, "failed": failed}
+    assert paused.err == "asynq-py queue pause: queue 'b' is already paused\n"
+    assert dry.json == {"verb": "remove", "is_dry_run": True, "count": 1, "failed": {}}
+    assert removed.json == {"verb": "remove", "is_dry_run": False, "count": 1, "failed": {}}
+
+
 async def test_rm_asks_with_a_count_and_removes_only_after_a_yes(
     run: Program, client: Client, inspector: Inspector
 ) -> None:

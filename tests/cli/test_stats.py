@@ -8,7 +8,8 @@ import signal
 
 from redis.asyncio import Redis
 
-from asynq_py import Client, Server, Task
+from asynq_py import Client, Inspector, Server, Task
+from asynq_py.cli.states import AT_ONCE, queue_infos
 from tests.cli.program import Program
 from tests.proxy import Proxy
 
@@ -78,3 +79,15 @@ async def test_watch_waits_out_an_outage(run: Program, proxy: Proxy) -> None:
             assert b"asynq-py: Redis at" in await process.stderr.readline()
             proxy.is_refusing = False
             assert "total" in json.loads(await process.stdout.readline())
+
+
+async def test_queues_that_are_deleted_meanwhile_are_left_out(redis_url: str, client: Client) -> None:
+    for name in ("a", "b"):
+        await client.enqueue(Task("t"), queue=name)
+
+    class Late(Inspector):
+        async def queues(self) -> list[str]:
+            return [*await super().queues(), *(f"gone-{at}" for at in range(AT_ONCE))]
+
+    async with Late(redis_url) as inspector:
+        assert [info.queue for info in await queue_infos(inspector)] == ["a", "b"]
