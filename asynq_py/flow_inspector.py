@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
@@ -11,6 +12,7 @@ from asynq_py.clock import Clock, instant
 from asynq_py.errors import AsynqError, BrokerUnavailableError, FlowNotFoundError, TaskNotFoundError
 from asynq_py.info import FlowInfo, FlowStepInfo
 from asynq_py.step_text import Definition, defined, is_follow_up, task_id
+from asynq_py.wire import limits
 from asynq_py.wire.state import FlowState, StepState
 
 _HEAD: Final = (
@@ -42,11 +44,11 @@ class FlowInspector:
         self._clock = clock
 
     async def flows(self, first: int, count: int) -> list[FlowInfo]:
-        found = []
-        for flow in await self._flows.page(first, count):
-            head = await self._head(flow)
-            if head is not None:
-                found.append(_info(flow, head, ()))
+        ids = await self._flows.page(first, count)
+        heads: list[Mapping[str, str] | None] = []
+        for start in range(0, len(ids), limits.FLOW_BATCH):  # many share a round trip
+            heads += await asyncio.gather(*map(self._head, ids[start : start + limits.FLOW_BATCH]))
+        found = [_info(flow, head, ()) for flow, head in zip(ids, heads, strict=True) if head is not None]
         return sorted(found, key=lambda info: info.created_at)
 
     async def flow(self, flow: str) -> FlowInfo:

@@ -15,6 +15,7 @@ from asynq_py.dash.confirm_screen import ConfirmScreen
 from asynq_py.dash.cron_screen import CronScreen
 from asynq_py.dash.deeds import Deed
 from asynq_py.dash.desk import Desk
+from asynq_py.dash.flows_screen import FlowsScreen
 from asynq_py.dash.help_screen import HelpScreen
 from asynq_py.dash.live import LiveScreen
 from asynq_py.dash.poller import Poller
@@ -36,6 +37,7 @@ class Dashboard(App[None]):
         Binding("1", "switch_mode('queues')", "Queues"),
         Binding("2", "switch_mode('servers')", "Servers"),
         Binding("3", "switch_mode('cron')", "Cron"),
+        Binding("4", "switch_mode('flows')", "Flows"),
         Binding("t", "lighter", "Light/dark", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("q", "quit", "Quit"),
@@ -49,6 +51,7 @@ class Dashboard(App[None]):
         self.add_mode("queues", lambda: QueuesScreen(desk))
         self.add_mode("servers", lambda: ServersScreen(desk))
         self.add_mode("cron", lambda: CronScreen(desk))
+        self.add_mode("flows", lambda: FlowsScreen(desk))
 
     async def on_mount(self) -> None:
         await self.switch_mode("queues")

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from asynq_py import AsynqError, BrokerError, BrokerUnavailableError, Inspector
-from asynq_py.cli import states
+from asynq_py.cli import flow, several, states
 from asynq_py.cli.steer import ARCHIVE, CANCEL, DELETE, RUN, Verb
 
 AT_ONCE: Final = 200  # moves that share round trips
 TASK_VERBS: Final = {verb.name: verb for verb in (RUN, ARCHIVE, DELETE, CANCEL)}
+FLOW_VERBS: Final = {verb.name: verb for verb in (flow.CANCEL, flow.RETRY)}
+_FLOW_IN: Final = {"cancel": "running", "retry": "failed"}
 # In which states a single task may be taken, where there is no such call for all of them.
 _ONE: Final = {"run": "completed", "archive": "completed"}
 
@@ -36,6 +38,11 @@ class Deed(Protocol):
 def allows_one(verb: str, state: str) -> bool:
     """May it be done to single tasks of that state?"""
     return state in TASK_VERBS[verb].states or _ONE.get(verb) == state
+
+
+def allows_flow(verb: str, state: str) -> bool:
+    """May it be done to a flow in that state?"""
+    return _FLOW_IN[verb] == state
 
 
 def allows_all(verb: str, state: str) -> bool:
@@ -90,20 +97,8 @@ class AllTasks:
         return Outcome(f"{_tasks(count)} {self.verb.past}")
 
 
-@dataclass(frozen=True, slots=True)
-class QueueVerb:
-    """`takes_tasks`: the tasks of the queue go with it."""
-
-    name: str
-    past: str
-    one: Callable[[Inspector, str], Awaitable[None]]
-    takes_tasks: bool = False
-
-
-PAUSE: Final = QueueVerb("pause", "paused", lambda inspector, queue: inspector.pause_queue(queue))
-UNPAUSE: Final = QueueVerb("unpause", "unpaused", lambda inspector, queue: inspector.unpause_queue(queue))
-REMOVE: Final = QueueVerb(
-    "delete", "deleted", lambda inspector, queue: inspector.delete_queue(queue, force=True), takes_tasks=True
+REMOVE: Final = several.Verb(
+    "delete", "deleted", lambda inspector, queue: inspector.delete_queue(queue, force=True)
 )
 
 
@@ -111,12 +106,12 @@ REMOVE: Final = QueueVerb(
 class SomeQueues:
     """A verb for queues by their names."""
 
-    verb: QueueVerb
+    verb: several.Verb
     queues: tuple[str, ...]
 
     async def question(self, inspector: Inspector) -> str | None:
         lost = ""
-        if self.verb.takes_tasks:
+        if self.verb is REMOVE:  # the tasks go with them
             infos = await asyncio.gather(*map(inspector.queue_info, self.queues))
             lost = f" with {_tasks(sum(info.size for info in infos))}"
         which = f"queue {self.queues[0]}" if len(self.queues) == 1 else f"{len(self.queues):,} queues"
@@ -128,6 +123,28 @@ class SomeQueues:
 
         count, failed = await _each(self.queues, one)
         return Outcome(f"{count:,} {'queue' if count == 1 else 'queues'} {self.verb.past}", failed)
+
+
+@dataclass(frozen=True, slots=True)
+class SomeFlows:
+    """A verb for flows by their IDs."""
+
+    verb: several.Verb
+    ids: tuple[str, ...]
+
+    async def question(self, inspector: Inspector) -> str | None:
+        if len(self.ids) > 1:
+            return f"{self.verb.name.capitalize()} {len(self.ids):,} flows?"
+        info = await inspector.flow(self.ids[0])
+        how_far = f"{info.done:,} of {info.total:,} steps done"
+        return f"{self.verb.name.capitalize()} flow {info.id} ({info.name}), {info.state}, {how_far}?"
+
+    async def do(self, inspector: Inspector) -> Outcome:
+        async def one(flow_id: str) -> None:
+            await self.verb.one(inspector, flow_id)
+
+        count, failed = await _each(self.ids, one)
+        return Outcome(f"{count:,} {'flow' if count == 1 else 'flows'} {self.verb.past}", failed)
 
 
 async def _each(names: Sequence[str], one: Callable[[str], Awaitable[None]]) -> tuple[int, tuple[str, ...]]:

@@ -14,10 +14,10 @@ from textual.widgets import Static
 
 KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "everywhere": {
-        "1  2  3": "queues, servers, cron",
+        "1  2  3  4": "queues, servers, cron, flows",
         "↑ ↓  j k": "move; PgUp and PgDn by a screenful",
-        "Enter": "open a queue, a group, a task",
-        "Esc  q": "back; from queues, servers and cron q ends",
+        "Enter": "open a queue, a group, a task, a flow, a step",
+        "Esc  q": "back; from queues, servers, cron and flows q ends",
         "Space": "mark a row: actions then take the marked ones",
         "Ctrl-L": "look again now",
         "t": "light or dark; Ctrl-P has more colours",
@@ -37,6 +37,10 @@ KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "servers": {
         "Tab": "from the servers to what they run, and back",
         "c": "cancel the marked tasks, or the one under the cursor",
+    },
+    "flows": {
+        "n  p  g": "next page, page before, first; of the steps of a flow, too",
+        "c  r": "cancel; retry what failed: the marked flows, or the one under the cursor",
     },
 }
 MOUSE: Final = (

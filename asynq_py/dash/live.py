@@ -68,6 +68,9 @@ class LiveScreen(Screen[None], Generic[Seen]):
         )
         self.query_one("#status", Static).update(line)
 
+    def on_named_table_marked(self) -> None:
+        self.say(self.status)  # it counts them
+
     @property
     def status(self) -> str:
         """What is said of the picture when all is well."""

@@ -12,9 +12,10 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from asynq_py import QueueInfo
+from asynq_py.cli.queue import PAUSE, UNPAUSE
 from asynq_py.cli.wording import span
 from asynq_py.dash.cells import cell, count, number, spark
-from asynq_py.dash.deeds import PAUSE, REMOVE, UNPAUSE, SomeQueues
+from asynq_py.dash.deeds import REMOVE, SomeQueues
 from asynq_py.dash.desk import Desk
 from asynq_py.dash.live import LiveScreen
 from asynq_py.dash.queue_panel import QueuePanel

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.widgets import DataTable
 
 MARK: Final = Text("●", "bold")
@@ -15,6 +16,9 @@ NO_MARK: Final = Text(" ")
 
 class NamedTable(DataTable[Text]):
     """Space marks rows, which stay marked while others are shown."""
+
+    class Marked(Message):
+        """Other rows are marked now."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", show=False),
@@ -98,9 +102,11 @@ class NamedTable(DataTable[Text]):
             return
         self.marked ^= {name}
         self.update_cell(name, "mark", self._mark_of(name))
+        self.post_message(self.Marked())
         self.action_cursor_down()
 
     def unmark(self) -> None:
         for name in self.marked & self._shown.keys():
             self.update_cell(name, "mark", NO_MARK)
         self.marked = set()
+        self.post_message(self.Marked())

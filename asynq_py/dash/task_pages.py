@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from asynq_py import GroupInfo, Inspector, QueueInfo, TaskInfo
 from asynq_py.cli import states
+from asynq_py.dash.how_far import Place, looked_up
 from asynq_py.dash.search import Search
 
 PAGE: Final = 50
@@ -57,6 +58,15 @@ class TaskPages:
         self._search: tuple[Wish, Search] | None = None
 
     async def look(self, wish: Wish) -> TasksSeen:
+        seen = await self._look(wish)
+        if wish.state != "active":
+            return seen
+        # a list does not tell how far its tasks have come
+        found = await looked_up(self._inspector, [Place(self._queue, info.id) for info in seen.tasks])
+        progress = {info.id: info.progress for info in found.values()}
+        return replace(seen, tasks=[replace(info, progress=progress.get(info.id)) for info in seen.tasks])
+
+    async def _look(self, wish: Wish) -> TasksSeen:
         info = await self._inspector.queue_info(self._queue)
         first = (wish.page - 1) * PAGE
         if wish.is_of_groups:

@@ -11,6 +11,7 @@ from rich.text import Text
 from asynq_py import TaskInfo, TaskState
 from asynq_py.cli.wording import NOTHING, content, when
 from asynq_py.dash.cells import COLOURS, cell
+from asynq_py.dash.how_far import short
 
 COLUMNS: Final = ("id", "type", "payload", "tries", "when", "about")
 LONGEST: Final = 40  # characters of a payload or error in a row
@@ -23,7 +24,7 @@ def row(info: TaskInfo, now: datetime) -> Sequence[Text]:
         cell(_short(content(info.payload[: 4 * LONGEST]))),
         cell(f"{info.retried}/{info.max_retry}", "" if info.retried else "dim"),
         cell(_when(info, now)),
-        cell(_short(_about(info)), "red" if info.last_error or info.is_orphaned else "dim"),
+        about(info),
     ]
 
 
@@ -39,12 +40,16 @@ def _when(info: TaskInfo, now: datetime) -> str:
             return NOTHING
 
 
-def _about(info: TaskInfo) -> str:
+def about(info: TaskInfo) -> Text:
     if info.is_orphaned:
-        return "its worker is lost"
+        return cell("its worker is lost", "red")
+    if info.state is TaskState.ACTIVE and info.progress is not None:
+        return short(info.progress)
     if info.state is TaskState.COMPLETED and info.result:
-        return f"result {content(info.result[: 4 * LONGEST])}"
-    return info.last_error or ""
+        return cell(
+            _short(f"result {content(info.result[: 4 * LONGEST])}"), "red" if info.last_error else "dim"
+        )
+    return cell(_short(info.last_error or ""), "red" if info.last_error else "dim")
 
 
 def _short(text: str) -> str:

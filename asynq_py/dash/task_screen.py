@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -11,13 +12,16 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
-from asynq_py import TaskInfo, TaskNotFoundError
+from asynq_py import Progress, TaskInfo, TaskNotFoundError
 from asynq_py.cli.wording import NOTHING, instant, printable, span, when
 from asynq_py.dash.cells import COLOURS
 from asynq_py.dash.deeds import TASK_VERBS, SomeTasks, allows_one
 from asynq_py.dash.desk import Desk
+from asynq_py.dash.how_far import bar
 from asynq_py.dash.live import LiveScreen
 from asynq_py.dash.payload import readable
+
+BAR: Final = 30  # characters
 
 
 class TaskScreen(LiveScreen[TaskInfo | None]):
@@ -98,6 +102,7 @@ def _facts(info: TaskInfo, desk: Desk) -> Text:
         "queue": info.queue,
         "group": info.group or NOTHING,
         "tries": f"{info.retried} of {info.max_retry} retries taken",
+        **({} if info.progress is None else {"progress": _how_far(info.progress, now)}),
         "next try": f"{instant(info.next_process_at)}  {when(info.next_process_at, now)}",
         "last failed": f"{instant(info.last_failed_at)}  {when(info.last_failed_at, now)}",
         "completed": f"{instant(info.completed_at)}  {when(info.completed_at, now)}",
@@ -113,3 +118,8 @@ def _facts(info: TaskInfo, desk: Desk) -> Text:
             printable(NOTHING if nothing else value), "dim" if nothing else ""
         )
     return text
+
+
+def _how_far(progress: Progress, now: datetime) -> str:
+    drawn = "" if progress.fraction is None else f"{bar(progress.fraction, BAR)}  "
+    return f"{drawn}{progress}, {when(progress.at, now)}"

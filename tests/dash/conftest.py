@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from asynq_py import Inspector
 from tests.clock import ManualClock
-from tests.dash.scene import scene
+from tests.dash.scene import flows, scene
 from tests.state import NOW, seed
 
 
@@ -23,6 +23,13 @@ async def seeded(redis: Redis) -> Redis:
     """A Redis that holds the scene."""
     await seed(redis, scene())
     return redis
+
+
+@pytest.fixture
+async def flowing(seeded: Redis) -> Redis:
+    """A Redis that holds the scene, and flows besides."""
+    await seed(seeded, flows())
+    return seeded
 
 
 @pytest.fixture

@@ -26,6 +26,13 @@ def note(number: int, group: str) -> Kept:
     return task(f"note-{number}", "notify:push", {"n": number}, NOW - number, group_key=group)
 
 
+def so_far(token: int, done: float, total: float | None, note: str) -> dict[str, bytes]:
+    """What the try with that token has reported, 3 seconds ago."""
+    told = {"done": done, "note": note, "at": NOW - 3, "retried": 0}
+    told |= {} if total is None else {"total": total}
+    return {"progress": b"%d:%s" % (token, json.dumps(told).encode())}
+
+
 def default_queue() -> State:
     """Of each state some; enough pending ones for three pages."""
     waiting = {"pending_since": NOW_NS - 4_000_000_000}
@@ -33,7 +40,8 @@ def default_queue() -> State:
         "default",
         pending=[mail(number, fields=waiting) for number in range(120)],
         active=[
-            task("video-1", "video:encode", {"file": "talk.mov", "to": ["av1", "hevc"]}, lease(1)),
+            task("video-1", "video:encode", {"file": "talk.mov", "to": ["av1", "hevc"]}, lease(1),
+                 fields=so_far(1, 5400, 12_000, "second pass")),
             task("video-2", "video:encode", {"file": "demo.mov", "to": ["av1"]}, lease(2)),
             task("video-lost", "video:encode", {"file": "lost.mov"}, lease(3, NOW - 5)),
         ],
@@ -81,6 +89,69 @@ def scene() -> State:
     found["asynq:queues"] = {"critical", "default", "images", "low", "reports"}
     found["asynq:{reports}:paused"] = str(int(NOW) - 600)
     return found | _servers() | _schedulers()
+
+
+def _flow(
+    flow: str,
+    name: str,
+    status: str,
+    steps: dict[str, tuple[str, str]],
+    *,
+    age: int,
+    made: int = 0,
+    **more: Any,
+) -> State:
+    """`steps`: definition and state of each by ID; the queue of all is `media`. `made`: items of step 1."""
+    numbered = sum(step.isdigit() for step in steps)
+    counted = [standing for step, (_, standing) in steps.items() if not step.startswith("f")]
+    head = {
+        "name": name, "status": status, "created_at": NOW - age, "total": len(counted),
+        "done": counted.count("done"), "steps": numbered, "follow_ups": sum(step[0] == "f" for step in steps),
+        **({"n:1": made} if made else {}), **more,
+    }  # fmt: skip
+    for step, (definition, standing) in steps.items():
+        told = {**json.loads(definition), "options": {"queue": "media"}}
+        head |= {f"d:{step}": json.dumps(told), f"s:{step}": standing}
+    return {f"asynq:flow:{{{flow}}}": Hash({key: str(value) for key, value in head.items()})}
+
+
+def flows(more: int = 0) -> State:
+    """Four flows, whose tasks are in the queue `media`; and `more` that have begun before."""
+    listed, resize = '{"type": "photo:list"}', '{"type": "photo:resize"}'
+    album = {
+        "0": (listed, "done"),
+        "1": ('{"type": "photo:resize", "after": [0], "each": true}', "waiting"),
+        "1.0": (resize, "done"), "1.1": (resize, "sent"), "1.2": (resize, "sent"), "1.3": (resize, "sent"),
+        "2": ('{"type": "album:publish", "after": [1]}', "waiting"),
+        "f0": ('{"type": "notify:push"}', "idle"),
+    }  # fmt: skip
+    order = {
+        "0": ('{"type": "order:pay"}', "done"),
+        "1": ('{"type": "order:pack"}', "failed"),
+        "2": ('{"type": "order:send", "after": [0, 1]}', "waiting"),
+    }
+    report = {"0": ('{"type": "report:build"}', "done")}
+    found = state(
+        "media",
+        active=[
+            task("album-7:1.1", "photo:resize", {"n": 1}, lease(11), fields=so_far(11, 3, 4, "thumbnails")),
+        ],
+        pending=[task("album-7:1.3", "photo:resize", {"n": 3})],
+        retry=[task("album-7:1.2", "photo:resize", {"n": 2}, NOW + 20, retried=1, error_msg="disk full")],
+        archived=[task("order-9:1", "order:pack", {}, NOW - 30, retried=25, error_msg="out of boxes")],
+    )  # fmt: skip
+    found |= _flow("album-7", "publish album", "running", album, age=95, made=4)
+    found |= _flow(
+        "order-9", "order", "failed", order, age=400, ended_at=NOW - 30, failed="1", error="out of boxes"
+    )
+    found |= _flow("report-3", "report", "succeeded", report, age=7200, ended_at=NOW - 7000)
+    found |= _flow("report-4", "report", "cancelled", report, age=3600, ended_at=NOW - 3500)
+    names = [f"old-{number:03}" for number in range(more)]
+    for at, name in enumerate(names):
+        found |= _flow(name, "old", "succeeded", report, age=90_000 + at, ended_at=NOW - 80_000)
+    # when each is looked at next; those that ended, when they are forgotten
+    due = {"album-7": NOW + 5, "order-9": NOW + 6, "report-3": NOW + 7, "report-4": NOW + 8}
+    return found | {"asynq:flows": {**due, **{name: NOW + 100 + at for at, name in enumerate(names)}}}
 
 
 def _servers() -> State:

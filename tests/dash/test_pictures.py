@@ -18,7 +18,7 @@ from asynq_py import Inspector, QueueInfo
 from asynq_py.dash.app import Dashboard
 from asynq_py.dash.queues_screen import QueuesScreen
 from tests.clock import ManualClock
-from tests.dash.scene import scene
+from tests.dash.scene import flows, scene
 from tests.dash.seat import NEVER, PLACE, Seat, desk
 from tests.servers import plain_client, running
 from tests.state import NOW, seed
@@ -26,18 +26,23 @@ from tests.state import NOW, seed
 SIZE: Final = (132, 34)
 SNAPSHOTS: Final = Path(__file__).parent / "__snapshots__" / "test_pictures"
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
-# What is pressed for each picture, and what the status line says then.
+# What is pressed for each picture, step by step, and what the status line says after each of them.
 PICTURES: Final = {
-    "queues": ("down", "5 queues"),
-    "light": ("t down", "5 queues"),
-    "tasks": ("down enter l l l l space space", "2 archived tasks"),
-    "groups": ("down enter l", "2 groups"),
-    "task": ("down enter l l l l enter", "archived in queue default"),
-    "confirm": ("down enter A", "120 pending tasks"),
-    "servers": ("2", "2 servers"),
-    "cron": ("3", "3 entries"),
-    "help": ("question_mark", "5 queues"),
-}
+    "queues": (("down", "5 queues"),),
+    "light": (("t down", "5 queues"),),
+    "tasks": (("down enter", "120 pending"), ("l l l l", "2 archived tasks"), ("space space", "2 marked")),
+    "groups": (("down enter", "120 pending"), ("l", "2 groups")),
+    "task": (
+        ("down enter", "120 pending"), ("l l l l", "2 archived tasks"), ("enter", "archived in queue default")
+    ),
+    "confirm": (("down enter", "120 pending tasks"), ("A", "120 pending tasks")),
+    "servers": (("2", "2 servers"),),
+    "cron": (("3", "3 entries"),),
+    "progress": (("2", "2 servers"), ("tab enter", "active in queue default")),
+    "flows": (("4", "4 flows"),),
+    "flow": (("4", "4 flows"), ("down down down enter", "8 steps")),
+    "help": (("question_mark", "5 queues"),),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +65,10 @@ class Steady(Inspector):
         return replace(await super().queue_info(queue), memory_usage=26_214)
 
 
-async def _fill(url: str) -> None:
+async def _fill(url: str, name: str) -> None:
     async with plain_client(url) as redis:
         await redis.flushall()
-        await seed(redis, scene())  # type: ignore[arg-type]
+        await seed(redis, scene() | (flows() if name.startswith("flow") else {}))  # type: ignore[arg-type]
 
 
 async def _work(seat: Seat, url: str, clock: ManualClock) -> None:
@@ -86,20 +91,20 @@ async def _work(seat: Seat, url: str, clock: ManualClock) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture(name: str, server: str, snap_compare: Callable[..., bool]) -> None:
-    keys, status = PICTURES[name]
     clock = ManualClock(NOW)
-    asyncio.run(_fill(server))
+    asyncio.run(_fill(server, name))
     app = Drawn(desk(Steady(server, clock=clock), clock), place=PLACE, interval=NEVER)
 
     async def sit(pilot: Pilot[Any]) -> None:
         seat = Seat(app, pilot)
-        await seat.until_status("5 queues")
+        await seat.until_status("queues")
         if name in ("queues", "light"):
             await _work(seat, server, clock)
-        for key in keys.split():
-            await seat.press(key)
-            await pilot.pause()
-        await seat.until_status(status)
+        for keys, status in PICTURES[name]:
+            for key in keys.split():
+                await seat.press(key)
+                await pilot.pause()
+            await seat.until_status(status)
         if name == "confirm":
             await seat.question()
 

@@ -42,6 +42,21 @@ async def test_all_is_told_with_the_payload_decoded(
         assert not seat.app.screen.query_one("#result", Static).display
 
 
+async def test_a_running_task_tells_how_far_it_is(seeded: Redis, redis_url: str, clock: ManualClock) -> None:
+    async with task(redis_url, clock, "active") as seat:
+        facts = dict(line.split(maxsplit=1) for line in seat.text("#facts").splitlines())
+        assert facts["progress"] == (
+            "██████████████░░░░░░░░░░░░░░░░  5400 of 12000 (45%), second pass, 3s ago"
+        )
+
+
+async def test_what_has_told_no_progress_shows_none(
+    seeded: Redis, redis_url: str, clock: ManualClock
+) -> None:
+    async with task(redis_url, clock, "archived") as seat:
+        assert "progress" not in seat.text("#facts")
+
+
 async def test_binary_payloads_are_a_hex_dump(seeded: Redis, redis_url: str, clock: ManualClock) -> None:
     async with task(redis_url, clock, "retry") as seat:
         assert seat.text("#payload").startswith("00000000  c8 c9 ca")
