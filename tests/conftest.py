@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import cast
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from asynq_py import Client, Inspector
@@ -18,6 +19,12 @@ from tests.interop.build import describe as describe_go_peers
 from tests.servers import KINDS, plain_client, running, why_absent
 
 pytest_plugins = ["tests.leaks"]
+
+# The same examples each time, however slow the machine is; `make verify-fuzz` looks for new ones.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -86,7 +86,7 @@ async def main(url: str, ledger: str, point: str) -> None:
     if point:
         die_at(point)
     server = app.server(
-        lease=2, recover_interval=0.2, forward_interval=0.1, poll_interval=0.05, handle_signals=False
+        lease=6, recover_interval=0.2, forward_interval=0.1, poll_interval=0.05, handle_signals=False
     )
     async with app:
         await server.serve()

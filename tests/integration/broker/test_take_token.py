@@ -264,7 +264,11 @@ class Model:
         max_size=40,
     ),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 async def test_a_bucket_does_what_the_model_does(
     gates: Gates, clock: ManualClock, count: int, period: int, burst: int, steps: list[tuple[int, str]]
 ) -> None:

@@ -124,7 +124,11 @@ async def _many(url: str, clock: ManualClock, count: int) -> AsyncGenerator[list
         max_size=60,
     ),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 async def test_no_window_has_too_many_and_who_waits_as_told_is_let_in(
     gates: Gates, clock: ManualClock, count: int, period: int, steps: list[tuple[int, str]]
 ) -> None:
