@@ -162,7 +162,8 @@ class Codec:
         parameters = getattr(annotation, "__parameters__", ())
         if not parameters or (isinstance(annotation, type) and typing.get_origin(annotation) is None):
             return annotation
-        return annotation[tuple(self._resolved(parameter) for parameter in parameters)]
+        generic: Any = annotation
+        return generic[tuple(self._resolved(parameter) for parameter in parameters)]
 
 
 class Anything:
@@ -227,7 +228,8 @@ def _has_base(kind: type, library: str, name: str) -> bool:
 def _meanings(annotation: Any) -> dict[Any, Any]:
     """What the type variables of a class mean, and those of the classes that it is made from."""
     kind: Any = typing.get_origin(annotation) or annotation
-    found = dict(zip(getattr(kind, "__parameters__", ()), typing.get_args(annotation), strict=False))
+    parameters: tuple[Any, ...] = getattr(kind, "__parameters__", ())
+    found: dict[Any, Any] = dict(zip(parameters, typing.get_args(annotation), strict=False))
     for base in getattr(kind, "__orig_bases__", ()):
         if typing.get_origin(base) in (None, typing.Generic, typing.Protocol):
             continue

@@ -340,9 +340,9 @@ def test_a_generic_class_holds_what_it_is_said_to_hold(annotation: Any, value: A
 
 
 def test_a_generic_class_refuses_what_it_is_not_said_to_hold() -> None:
-    codec = Codec()
+    codec, wrong = Codec(), Page[Any]([1], Page(["a"]))
     with pytest.raises(Misfit, match="expected int, got str") as refused:
-        codec.shape(Page[int]).dump(Page([1], Page(["a"])), "it")
+        codec.shape(Page[int]).dump(wrong, "it")
     assert refused.value.at == "it.following.items[0]"
     assert codec.shape(Page[str]).load({"items": ["a"]}, "it") == Page(["a"])
 
