@@ -7,6 +7,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self, TypeVar, Unpack
 
@@ -127,14 +128,13 @@ class SyncClient:
         self.close()
 
     def _run(self, call: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
-        client, loop = self._running()
-        return asyncio.run_coroutine_threadsafe(call(client), loop).result()
+        return self._start(call).result()
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise AsynqError("this client is closed; make another one")
 
-    def _running(self) -> tuple[Client, asyncio.AbstractEventLoop]:
+    def _start(self, call: Callable[[Client], Coroutine[Any, Any, T]]) -> Future[T]:
         if self._pid != os.getpid():  # a forked child: the thread, and whoever held the lock, stayed behind
             self._client, self._loop = self._make(), None
             self._pid, self._starting = os.getpid(), threading.Lock()
@@ -144,11 +144,13 @@ class SyncClient:
                 self._loop = asyncio.new_event_loop()
                 # a daemon: a program that forgets to close still ends
                 threading.Thread(target=_run, args=(self._loop,), name="asynq-py-client", daemon=True).start()
-            return self._client, self._loop
+            return asyncio.run_coroutine_threadsafe(call(self._client), self._loop)
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
+        while calls := asyncio.all_tasks(loop):  # their client is closed, and their threads wait to be told
+            loop.run_until_complete(asyncio.wait(calls))
     finally:
         loop.close()

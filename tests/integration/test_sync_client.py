@@ -1,7 +1,9 @@
 import asyncio
 import os
+import queue
 import signal
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +12,8 @@ from asynq_py import (
     App,
     AsynqError,
     BrokerUnavailableError,
+    EnqueueCall,
+    EnqueueError,
     InvalidOptionError,
     SyncClient,
     Task,
@@ -136,3 +140,32 @@ def test_a_forked_child_gets_a_connection_of_its_own(redis_url: str) -> None:
         assert os.waitstatus_to_exitcode(status) == 0
         assert pending(redis_url) == 41
         assert client.enqueue(Task("t"), queue="q", task_id="after").id == "after"
+
+
+def test_a_call_under_way_is_told_when_another_thread_closes_the_client(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    has_begun = threading.Event()
+    told: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+    async def note(tasks: Sequence[Task], call_next: EnqueueCall) -> Sequence[TaskInfo | EnqueueError]:
+        has_begun.set()
+        return await call_next(tasks)
+
+    nowhere = tmp_path_factory.mktemp("empty") / "socket"
+    client = SyncClient(f"unix://{nowhere}", timeout=3600, middleware=[note])
+
+    def enqueue() -> None:
+        try:
+            client.enqueue(Task("t"))
+        except BaseException as error:
+            told.put(error)
+        else:
+            told.put(None)
+
+    threading.Thread(target=enqueue, daemon=True).start()
+    assert has_begun.wait(20)
+    client.close()
+
+    with pytest.raises(AsynqError, match="closed"):
+        raise told.get(timeout=20) or AssertionError
