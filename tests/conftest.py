@@ -12,10 +12,9 @@ from redis.asyncio import Redis
 from asynq_py import Client, Inspector
 from asynq_py.broker.broker import Broker
 from asynq_py.broker.groups import Groups
-from asynq_py.broker.lanes import open_lane
-from asynq_py.connection import Connector
 from tests.clock import ManualClock
 from tests.interop.build import describe as describe_go_peers
+from tests.lanes import lane_to
 from tests.servers import KINDS, plain_client, running, why_absent
 
 pytest_plugins = ["tests.leaks"]
@@ -108,11 +107,8 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def broker(redis_url: str, clock: ManualClock) -> AsyncGenerator[Broker]:
     """A broker whose time stands still until the test moves it."""
-    connector = Connector(redis_url)
-    lane = open_lane(connector, role="test")
-    yield Broker(lane, clock)
-    await lane.aclose()
-    await connector.aclose()
+    async with lane_to(redis_url) as lane:
+        yield Broker(lane, clock)
 
 
 @pytest.fixture
@@ -125,8 +121,5 @@ async def inspector(redis_url: str, clock: ManualClock) -> AsyncGenerator[Inspec
 @pytest.fixture
 async def groups(redis_url: str, clock: ManualClock) -> AsyncGenerator[Groups]:
     """The same for groups."""
-    connector = Connector(redis_url)
-    lane = open_lane(connector, role="test")
-    yield Groups(lane, clock)
-    await lane.aclose()
-    await connector.aclose()
+    async with lane_to(redis_url) as lane:
+        yield Groups(lane, clock)

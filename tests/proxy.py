@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
+from tests.relay import end, read, until_one_ends
+
 _PING = b"*1\r\n$4\r\nPING\r\n"
 
 
@@ -94,7 +96,7 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._listener.close()
-        await _end(*self._clients)
+        await end(*self._clients)
         await self._listener.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,22 +116,15 @@ class Proxy:
         else:
             replies, server = await asyncio.open_connection(place.hostname, place.port)
         asked: deque[Fault | None] = deque()
-        directions = [
-            asyncio.ensure_future(self._forward(reader, server, asked)),
-            asyncio.ensure_future(self._answer(replies, writer, asked)),
-        ]
         with contextlib.closing(server):
-            try:
-                await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                await _end(*directions)
+            await until_one_ends(self._forward(reader, server, asked), self._answer(replies, writer, asked))
 
     async def _forward(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, asked: deque[Fault | None]
     ) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
-                raw = await _read(source)
+                raw = await read(source)
                 request = raw.split(b"\r\n")[2::2]  # good enough to know the command and its keys
                 request[0] = request[0].upper()
                 self.requests.append(request)
@@ -146,7 +141,7 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
-                raw = await _read(source)
+                raw = await read(source)
                 fault = asked.popleft() if asked else None
                 if fault is not None:
                     fault.happened.set()
@@ -158,18 +153,3 @@ class Proxy:
                     case Cut():
                         return sink.write(raw[: fault.after])
                 sink.write(raw)
-
-
-async def _end(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _read(source: asyncio.StreamReader) -> bytes:
-    """Read one request or reply, as it is."""
-    head = await source.readuntil(b"\r\n")
-    kind, size = head[:1], int(head[1:]) if head[:1] in b"$*" else -1
-    if kind == b"*":
-        return head + b"".join([await _read(source) for _ in range(size)])
-    return head + await source.readexactly(size + 2) if size >= 0 else head

@@ -6,11 +6,10 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.survey import Survey
-from asynq_py.connection import Connector
 from asynq_py.doctor import Doctor
 from tests.clock import ManualClock
+from tests.lanes import lane_to
 from tests.state import NOW
 
 
@@ -21,11 +20,8 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def survey(redis_url: str, clock: ManualClock) -> AsyncGenerator[Survey]:
-    connector = Connector(redis_url)
-    lane = open_lane(connector, role="test")
-    yield Survey(lane, clock)
-    await lane.aclose()
-    await connector.aclose()
+    async with lane_to(redis_url) as lane:
+        yield Survey(lane, clock)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from tests.books import Books, books_become
 from tests.eventually import eventually
 from tests.interop.peer import STATES, GoError, GoPeer
 from tests.interop.script import does, in_process
+from tests.interop.settled import settle_one_in_each_state
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
@@ -39,21 +40,7 @@ async def test_go_lists_and_counts_the_tasks_of_python_in_every_state(
     any_go: GoPeer, client: Client, redis: Redis
 ) -> None:
     async with in_process(any_go.url, retry_delay=3600) as python:
-        await client.enqueue_many(
-            [
-                Task("t", does("wait"), task_id="active"),
-                Task("t", does("result", text="42"), task_id="completed", retention=600),
-                Task("t", does("fail", text="no luck"), task_id="archived", max_retry=0),
-                Task("t", does("fail", text="not yet"), task_id="retry"),
-            ]
-        )
-        await python.events.wait("start", "active")
-        settled = Books(
-            active=("active",), completed={"completed"}, archived={"archived"}, retry={"retry"}, processed=3,
-            failed=2,
-        )  # fmt: skip
-        await books_become(redis, settled)
-        await python.stop()
+        await settle_one_in_each_state(python, client, redis)
         await client.enqueue(Task("t"), task_id="scheduled", process_in=600)
         await client.enqueue(Task("t"), task_id="pending")
         await client.enqueue(Task("t"), task_id="aggregating", group="g")

@@ -14,10 +14,10 @@ from redis.asyncio import Redis
 
 from asynq_py import Client, Inspector, Task
 from asynq_py.integrations.prometheus import queue_metrics
-from tests.books import Books, books_become
 from tests.interop.build import NoPeerError, metrics
 from tests.interop.peer import GoPeer
-from tests.interop.script import does, in_process
+from tests.interop.script import in_process
+from tests.interop.settled import settle_one_in_each_state
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
@@ -63,21 +63,7 @@ async def test_go_and_python_export_the_same_of_every_queue(
     go: GoPeer, go_scrape: Go, client: Client, redis: Redis
 ) -> None:
     async with in_process(go.url, retry_delay=3600) as python, Inspector(go.url) as inspector:
-        await client.enqueue_many(
-            [
-                Task("t", does("wait"), task_id="active"),
-                Task("t", does("result", text="42"), task_id="completed", retention=600),
-                Task("t", does("fail", text="no luck"), task_id="archived", max_retry=0),
-                Task("t", does("fail", text="not yet"), task_id="retry"),
-            ]
-        )
-        await python.events.wait("start", "active")
-        settled = Books(
-            active=("active",), completed={"completed"}, archived={"archived"}, retry={"retry"}, processed=3,
-            failed=2,
-        )  # fmt: skip
-        await books_become(redis, settled)
-        await python.stop()
+        await settle_one_in_each_state(python, client, redis)
         await go.enqueue("t", b"", task_id="scheduled", process_in=600)
         await go.enqueue("t", b"", task_id="pending")
         await go.enqueue("t", b"", task_id="aggregating", group="g")

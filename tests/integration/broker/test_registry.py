@@ -3,9 +3,8 @@ from collections.abc import AsyncGenerator
 import pytest
 from redis.asyncio import Redis
 
-from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.registry import Registry
-from asynq_py.connection import Connector
+from tests.lanes import lane_to
 from tests.state import NOW, Hash, dump, seed
 
 ME = "h:1:s"
@@ -14,11 +13,8 @@ SERVER, WORKERS = "asynq:servers:{h:1:s}", "asynq:workers:{h:1:s}"
 
 @pytest.fixture
 async def registry(redis_url: str) -> AsyncGenerator[Registry]:
-    connector = Connector(redis_url)
-    lane = open_lane(connector, role="test")
-    yield Registry(lane)
-    await lane.aclose()
-    await connector.aclose()
+    async with lane_to(redis_url) as lane:
+        yield Registry(lane)
 
 
 async def test_a_server_is_listed_with_what_it_runs_for_a_while(registry: Registry, redis: Redis) -> None:

@@ -5,11 +5,10 @@ from redis.asyncio import Redis
 
 from asynq_py import Inspector, QueueNotEmptyError, QueueNotFoundError
 from asynq_py.broker.lane import Sender
-from asynq_py.broker.lanes import open_lane
 from asynq_py.broker.removal import HOLD, Hold, few_tasks_at_once
-from asynq_py.connection import Connector
 from asynq_py.wire import limits
 from tests.clock import ManualClock
+from tests.lanes import lane_to
 from tests.state import NOW, Hash, State, dump, kept, lease, seed, state
 
 LOCKS = {f"asynq:{{q}}:unique:t:{task_id}": task_id for task_id in "abcdefg"}
@@ -44,11 +43,8 @@ TASKS = [
 
 @pytest.fixture
 async def lane(redis_url: str) -> AsyncGenerator[Sender]:
-    connector = Connector(redis_url)
-    lane = open_lane(connector, role="test")
-    yield lane
-    await lane.aclose()
-    await connector.aclose()
+    async with lane_to(redis_url) as lane:
+        yield lane
 
 
 @pytest.mark.parametrize("force", [False, True])
