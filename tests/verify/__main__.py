@@ -61,7 +61,7 @@ def soak(topology: str, seconds: float) -> Programme:
 
 PROGRAMMES: Final = (
     # one seed, so that this says of each change the same; --long walks elsewhere each time
-    programme("model", "--steps 10000 --seed 681624 --rounds 30 --mutants 12", 180, "--steps 400000", 1200),
+    programme("model", "--steps 8000 --seed 681624 --rounds 20 --mutants 8", 180, "--steps 400000", 1200),
     programme("kill_matrix", "", 60, "", 60),
     soak("standalone", 60),
     soak("sentinel", 40),

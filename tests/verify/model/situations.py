@@ -582,7 +582,7 @@ class Situations(Machine):
     def broken_and_mended(self, draw: Draw) -> None:
         """One of each damage, then the doctor."""
         queue, (one, other) = draw.queue, draw.ids[:2]
-        match draw.n:
+        match 5 if self.about == "list_group" else draw.n:
             case 0 | 1:
                 self.put(queue, self.new(queue, one, 0), self.new(queue, other, 1))
                 self.lose(queue, one, draw.flag)
