@@ -9,6 +9,7 @@
 local groups = KEYS[1]
 local prefix, group_prefix, now, repeated = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local answers = {}
+await_locks(7, 5)
 for i = 9, #ARGV, 5 do
   if i == 9 or ARGV[i] ~= ARGV[i - 5] then -- a Cluster where the group has not come yet ends the call here
     redis.call('EXISTS', group_prefix .. ARGV[i], groups)

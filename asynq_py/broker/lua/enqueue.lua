@@ -9,6 +9,7 @@
 local pending = KEYS[1]
 local prefix, now, repeated = ARGV[1], ARGV[2], ARGV[3] == '1'
 local answers = {}
+await_locks(6, 4)
 for i = 4, #ARGV, 4 do
   local id, message, lock, lock_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local key = prefix .. id

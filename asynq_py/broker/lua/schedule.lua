@@ -11,6 +11,7 @@
 local scheduled = KEYS[1]
 local prefix, repeated = ARGV[1], ARGV[2] == '1'
 local answers = {}
+await_locks(5, 6)
 for i = 3, #ARGV, 6 do
   local id, message, lock, lock_ms = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local process_at, group = ARGV[i + 4], ARGV[i + 5]

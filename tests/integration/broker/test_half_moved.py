@@ -14,7 +14,7 @@ import pytest
 from redis.asyncio import RedisCluster
 from redis.crc import key_slot
 
-from asynq_py.broker.broker import Broker, NewTask, Owned
+from asynq_py.broker.broker import Broker, NewTask, Owned, Stored
 from asynq_py.broker.flows import FOLLOW_UP, Flows, NewStep
 from asynq_py.broker.groups import Aggregate, Groups, Rules, TakenSet
 from asynq_py.broker.inspection import Place
@@ -305,6 +305,33 @@ async def test_a_repair_waits_for_keys_that_have_not_come_yet(
 async def everything(nodes: Nodes) -> dict[bytes, bytes]:
     """All keys of all nodes."""
     return {key: node.call("DUMP", key) for node in nodes.masters() for key in node.call("KEYS", "*")}
+
+
+UNIQUE = NewTask("new", b"another", LOCK, 60_000)
+
+
+@pytest.mark.parametrize("way", ["enqueue", "schedule", "add_to_group"])
+async def test_a_lock_that_has_not_come_yet_is_waited_for(nodes: Nodes, broker: Broker, way: str) -> None:
+    """Else it would be taken twice, and could not come any more."""
+    await fill(broker)
+    await broker.enqueue(QUEUE, [NewTask("first", b"another", LOCK, 600_000)])
+    tasks = [NewTask("plain", b"another"), UNIQUE]
+
+    async def operate() -> list[object]:
+        match way:
+            case "enqueue":
+                return [*await broker.enqueue(QUEUE, tasks)]
+            case "schedule":
+                return [*await broker.schedule(QUEUE, [(task, int(now(broker)) + 60, "") for task in tasks])]
+            case _:
+                return [*await broker.add_to_group(QUEUE, [(task, "g") for task in tasks])]
+
+    before = await look(nodes)
+    with half_moved(nodes, LOCK), pytest.raises(BrokerUnavailableError):
+        await operate()
+
+    assert await look(nodes) == before
+    assert await operate() == [Stored.YES, Stored.LOCKED]
 
 
 # -- groups -------------------------------------------------------------------------------------------------
