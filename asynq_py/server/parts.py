@@ -96,16 +96,7 @@ def assemble(
     )
     set_clock = partial(clock.set_once, rest)
     inner = [notifier, *_periodic(upkeep, config, outage, set_clock=set_clock)]
-    if config.group_aggregator is not None:
-        rules = Rules(config.group_grace_period, config.group_max_delay, config.group_max_size or 0)
-        inner.append(
-            Aggregator(
-                *(Groups(rest, clock), clock, outage, queues),
-                aggregate=config.group_aggregator,
-                rules=rules,
-                threads=threads,
-            )
-        )
+    inner += _aggregators(Groups(rest, clock), config, outage, threads)
     outer = (
         heart(connector, config, clock=clock, inflight=inflight, outage=outage, status=status),
         LeaseWatch(inflight, clock),
@@ -133,3 +124,19 @@ def _periodic(
     if config.health_check is not None:
         every.append(HealthChecker(upkeep, config.health_check, interval=config.health_check_interval))
     return every
+
+
+def _aggregators(
+    groups: Groups, config: ServerConfig, outage: Outage, threads: Threads
+) -> Sequence[Component]:
+    """One, or none: who says nothing about groups leaves them alone."""
+    if config.group_aggregator is None:
+        return ()
+    return [
+        Aggregator(
+            *(groups, config.clock, outage, tuple(config.queues)),
+            aggregate=config.group_aggregator,
+            rules=Rules(config.group_grace_period, config.group_max_delay, config.group_max_size or 0),
+            threads=threads,
+        )
+    ]
