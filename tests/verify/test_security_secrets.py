@@ -205,8 +205,8 @@ async def test_by_a_server_whose_tasks_fail_in_all_ways(told: Told, url: str, re
             for key in (K.pending, QueueKeys("typed").pending):
                 await eventually(lambda key=key: redis.llen(key), lambda left: left == 0)  # type: ignore[misc]
             await eventually(lambda: redis.zcard(K.retry), lambda n: n >= 2)
-    await app.aclose()
     await told.by(typed.enqueue(cast(int, PAYLOAD)))
+    await app.aclose()
 
 
 async def test_by_limits_and_plain_code(told: Told, url: str, one_server: str) -> None:
