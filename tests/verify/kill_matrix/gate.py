@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.relay import end, read, until_one_ends
 from tests.verify.kill_matrix.cells import Fault, Point
 
 
@@ -58,7 +59,7 @@ class Gate:
 
     async def __aexit__(self, *_: object) -> None:
         self._listener.close()
-        await _end(*self._serving)
+        await end(*self._serving)
         await self._listener.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,20 +70,13 @@ class Gate:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         replies, server = await asyncio.open_unix_connection(self._path)
         link = _Link(writer)
-        pumps = [
-            asyncio.ensure_future(self._forward(reader, server, link)),
-            asyncio.ensure_future(self._answer(replies, link)),
-        ]
         with contextlib.closing(writer), contextlib.closing(server):
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                await _end(*pumps)
+            await until_one_ends(self._forward(reader, server, link), self._answer(replies, link))
 
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: _Link) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
-                raw = await _read(source)
+                raw = await read(source)
                 is_it = not self._strike.happened.is_set() and self._strike.sha in raw[:120]
                 if is_it and self._strike.point is Point.BEFORE_SEND and not await self._hit(link):
                     return
@@ -93,7 +87,7 @@ class Gate:
     async def _answer(self, source: asyncio.StreamReader, link: _Link) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
-                raw = await _read(source)
+                raw = await read(source)
                 is_it = bool(link.asked) and link.asked.popleft() and not self._strike.happened.is_set()
                 if is_it and self._strike.point is Point.AFTER_SEND and not await self._hit(link):
                     return
@@ -140,18 +134,3 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     sock: socket.socket = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
-
-
-async def _end(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _read(source: asyncio.StreamReader) -> bytes:
-    """Read one request or reply (RESP 2), as it is."""
-    head = await source.readuntil(b"\r\n")
-    kind, size = head[:1], int(head[1:]) if head[:1] in b"$*" else -1
-    if kind == b"*":
-        return head + b"".join([await _read(source) for _ in range(size)])
-    return head + await source.readexactly(size + 2) if size >= 0 else head
