@@ -12,7 +12,7 @@ import click
 
 import asynq_py
 from asynq_py.cli.commands import LazyGroup
-from asynq_py.cli.failure import Code, code_of, text_of
+from asynq_py.cli.failure import Code, ConfigError, code_of, text_of
 from asynq_py.cli.settings import Settings, common
 
 NAME: Final = "asynq-py"
@@ -57,6 +57,8 @@ def run() -> int:
             prog_name=NAME, complete_var=COMPLETE_VARIABLE, standalone_mode=False, obj=settings
         )
         sys.stdout.flush()
+    except UnicodeEncodeError:  # bytes of the command line that are none; output has no such error
+        return _tell(ConfigError("an argument is no text in UTF-8"), settings)
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at the end
         return Code.FAILED if isinstance(error, BrokenPipeError) else _tell(error, settings)

@@ -154,3 +154,12 @@ async def test_what_the_encoding_of_the_terminal_lacks_is_written_out(run: Progr
 
     assert "Zo\\xeb \\u2603" in shown.out
     assert told.json["tasks"][0]["payload"] == "Zoë ☃"
+
+
+@pytest.mark.parametrize("command", ["task inspect", "task cancel", "queue inspect", "flow inspect"])
+async def test_an_argument_that_is_no_text_is_one_line(run: Program, command: str) -> None:
+    answer = await run(*command.split(), "\udcff", code=None)  # the byte ff
+
+    assert answer.code in (1, 2)
+    assert len(answer.err.splitlines()) == 1
+    assert "Traceback" not in answer.err
