@@ -142,7 +142,7 @@ class ActiveTask:
     async def write_result(self, data: bytes) -> None:
         """Keep a result with the task, replacing an earlier one; it lasts as long as the task (`retention`).
 
-        Raises: InvalidOptionError: no bytes, or more than the server's `result_limit`; an earlier result stays.
+        Raises: InvalidOptionError: no bytes, or above the server's `result_limit`; an earlier result stays.
         LeaseExpiredError: the task is not ours any more. BrokerUnavailableError.
         """
         if not isinstance(data, bytes):

@@ -233,7 +233,7 @@ class Inspection:
         return Updated(reply.decode())
 
     async def ask_to_cancel(self, queue: str, task_id: str) -> bool:
-        """Leave word with a task that runs, for who runs it. Returns False where it does not. Source: Q-42."""
+        """Leave word with a running task, for who runs it. Returns False where it does not run. Q-42."""
         k = QueueKeys(queue)
         return bool(await self._lane.post(_ASK_TO_CANCEL([k.task(task_id), k.lease], (task_id,))))
 

@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 
 from asynq_py import Client, Task
 from tests.servers import plain_client, running
+from tests.eventually import eventually
 from tests.verify.load.large import slowest
 from tests.verify.load.sample import MIB, TOLERANCE, Sample, growth, is_flat, slope, spread
 from tests.verify.load.worker import SENT
@@ -115,9 +116,7 @@ async def _drained(redis: Redis, told: Worker, producer: Producer) -> None:
 
 async def _base(redis: Any) -> tuple[int, set[str]]:
     """Memory that Redis uses, and the keys there are, once the worker has said that it runs nothing."""
-    give_up_at = time.monotonic() + PATIENCE
-    while await redis.keys("asynq:workers:*") and time.monotonic() < give_up_at:
-        await asyncio.sleep(0.2)
+    await eventually(lambda: redis.keys("asynq:workers:*"), lambda told: not told, within=PATIENCE)
     await redis.execute_command("MEMORY", "PURGE")
     keys = {key.decode() for key in await redis.keys("*")}
     return int((await redis.info("memory"))["used_memory"]), keys
