@@ -23,7 +23,7 @@ CODES: Final[Mapping[Level, int]] = {Level.OK: 0, Level.SKIPPED: 0, Level.WARNIN
 
 @click.command(cls=Command)
 @click.option(
-    "--as", "role", type=click.Choice(list(Role)), default=Role.WORKER, show_default=True,
+    "--as", "role", type=click.Choice(list(Role), case_sensitive=False), default="worker", show_default=True,
     help="Whom the user that logs in is for: what rights it needs.",
 )  # fmt: skip
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from redis.asyncio import Redis
 
 from tests.cli.program import Program
@@ -72,3 +73,8 @@ async def test_repair_in_json_tells_plan_and_deeds(run: Program, redis: Redis) -
 async def test_a_redis_that_is_away_is_one_line(bare: Program) -> None:
     line = await bare.fails("doctor", "--redis", "redis://127.0.0.1:1/0", code=3)
     assert "not reachable" in line
+
+
+@pytest.mark.parametrize("role", ["viewer", "VIEWER"])
+async def test_roles_may_be_written_as_all_that_is_chosen_from(bare: Program, role: str) -> None:
+    await bare.fails("doctor", "--as", role, "--redis", "redis://127.0.0.1:1/0", code=3)
