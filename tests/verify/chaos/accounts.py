@@ -137,7 +137,8 @@ class Accounts:
 def account(entries: Iterable[Entry]) -> Accounts:
     """`entries`: in the order of time."""
     accounts = Accounts()
-    open_runs: dict[tuple[str, str], Run] = {}
+    # a worker that lost a task, and got it again, may be running it twice: the older run ends first
+    open_runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for entry in entries:
         match entry.event:
             case "intent":
@@ -164,9 +165,9 @@ def account(entries: Iterable[Entry]) -> Accounts:
                 _, crashes, queue = entry.detail.split()
                 run = Run(entry.id, entry.who, entry.at, int(crashes), queue)
                 accounts.runs[entry.id].append(run)
-                open_runs[entry.who, entry.id] = run
+                open_runs[entry.who, entry.id].append(run)
             case "end":
-                run = open_runs.pop((entry.who, entry.id))
+                run = open_runs[entry.who, entry.id].pop(0)
                 run.end, run.ended_at = entry.detail, entry.at
             case "exits":
                 accounts.exits.add(entry.who)
