@@ -133,7 +133,7 @@ class SomeFlows:
     ids: tuple[str, ...]
 
     async def question(self, inspector: Inspector) -> str | None:
-        if len(self.ids) > 1:
+        if len(self.ids) != 1:
             return f"{self.verb.name.capitalize()} {len(self.ids):,} flows?"
         info = await inspector.flow(self.ids[0])
         how_far = f"{info.done:,} of {info.total:,} steps done"

@@ -69,8 +69,14 @@ class Flows:
         )
 
     def _remote(self, name: str, chance: random.Random) -> Any:
+        anything: Any = Any
         return self._app.remote(
-            name, payload=Any, result=Any, queue=chance.choice([*QUEUES, GO]), max_retry=2, retention=KEPT
+            name,
+            payload=anything,
+            result=anything,
+            queue=chance.choice([*QUEUES, GO]),
+            max_retry=2,
+            retention=KEPT,
         )
 
 

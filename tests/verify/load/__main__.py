@@ -17,8 +17,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from asynq_py import Client, Task
-from tests.servers import plain_client, running
 from tests.eventually import eventually
+from tests.servers import plain_client, running
 from tests.verify.load.large import slowest
 from tests.verify.load.sample import MIB, TOLERANCE, Sample, growth, is_flat, slope, spread
 from tests.verify.load.worker import SENT
