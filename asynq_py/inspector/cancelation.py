@@ -23,7 +23,8 @@ class Cancelation(Tasks):
         """Ask the servers that run a task of this ID, in whatever queue, to cancel it.
 
         They hear of it at once; one whose subscription is just broken, with its next beat, as the word is
-        left with the task. (Go's hear of it at once or never.) Returns: does any server run it?
+        left with the task. (Go's hear of it at once or never.) Returns: does any server run it? Where Redis
+        keeps us from asking that: does any server listen (in a Cluster: to the node that was asked)?
         """
         try:
             is_running = await self._leave_word(check_name("task_id", task_id))

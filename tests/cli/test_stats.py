@@ -56,7 +56,7 @@ async def test_a_terminal_of_80_columns_will_do(run: Program, filled: Server) ->
 async def test_watch_goes_on_until_it_is_interrupted(run: Program, client: Client, redis: Redis) -> None:
     async with run.running("stats", "--watch", "--interval", "0.1", "--json") as process:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert json.loads(await process.stdout.readline())["total"]["size"] == 0
             await client.enqueue(Task("t"))
             while json.loads(await process.stdout.readline())["total"]["size"] != 1:

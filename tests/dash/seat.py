@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from textual.pilot import Pilot
-from textual.widgets import Static, Tab
+from textual.widgets import DataTable, Static, Tab
 
 from asynq_py import Inspector
 from asynq_py.dash.app import Dashboard
@@ -62,6 +62,18 @@ class Seat:
 
     async def until_status(self, part: str) -> None:
         await self.until(lambda: self.status, lambda text: part in text)
+
+    async def laid_out(self) -> None:
+        """Wait until columns are as wide as what they hold, and nothing moves on the screen any more."""
+        await self.until(lambda: not any(table._require_update_dimensions for table in self._tables()))
+        shots: list[str] = []
+        await self.until(
+            lambda: shots.append(self.app.export_screenshot()),
+            lambda _: len(set(shots[-3:])) == 1 < len(shots) - 1,
+        )
+
+    def _tables(self) -> list[DataTable[Any]]:
+        return [table for screen in self.app.screen_stack for table in screen.query(DataTable).results()]
 
     @property
     def status(self) -> str:

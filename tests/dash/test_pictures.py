@@ -105,8 +105,10 @@ def test_picture(name: str, server: str, snap_compare: Callable[..., bool]) -> N
                 await seat.press(key)
                 await pilot.pause()
             await seat.until_status(status)
+            await seat.laid_out()
         if name == "confirm":
             await seat.question()
+            await seat.laid_out()
 
     assert snap_compare(app, terminal_size=SIZE, run_before=sit)
 

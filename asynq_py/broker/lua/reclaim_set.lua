@@ -13,10 +13,12 @@ if not set then
   return -1
 end
 redis.call('SCARD', groups)
-redis.call('EXISTS', set, sets) -- a Cluster where it has not come yet ends the call here
 local name = string.match(string.sub(set, #group_prefix + 1), '^(.*):[^:]*$')
-if not name or string.sub(set, 1, #group_prefix) ~= group_prefix
-  or redis.call('TYPE', set).ok ~= 'zset' then
+local is_ours = name and string.sub(set, 1, #group_prefix) == group_prefix -- else it may be of another slot
+if is_ours then
+  redis.call('EXISTS', set, sets) -- a Cluster where it has not come yet ends the call here
+end
+if not is_ours or redis.call('TYPE', set).ok ~= 'zset' then
   redis.call('ZREM', sets, set) -- nothing to give back
   return 0
 end

@@ -62,7 +62,7 @@ async def next_minute(clock: ManualClock, *schedulers: Scheduler) -> None:
 async def time_of_turns_passes(clock: ManualClock, redis: Redis) -> None:
     """Turns end by the clock of Redis, which no test can move."""
     clock.advance(TURN)
-    for key in await redis.keys("asynq:*:cron-turn:*"):
+    async for key in redis.scan_iter("asynq:*:cron-turn:*"):  # on all nodes
         await redis.delete(key)
 
 

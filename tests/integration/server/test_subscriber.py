@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from asynq_py import ActiveTask, Client, Inspector, Server, ServerOptions, Task
 from tests.books import Books, books_become
@@ -94,9 +94,10 @@ async def test_without_the_rights_to_leave_word_a_wish_is_published_all_the_same
     redis_url: str, redis: Redis, client: Client, login_with: LoginWith, subscribed: Subscribed
 ) -> None:
     await client.enqueue(Task("t", task_id="a"))
-    url = await login_with("-@all", "+publish", "+client", "+ping")
+    url = await login_with("-@all", "+publish", "+client", "+ping", "+cluster|slots")
     async with Server(redis_url, for_ever, shutdown_timeout=0), Inspector(url) as inspector:
         await subscribed()
         await books_become(redis, Books(active=("a",)))
-        assert await inspector.cancel_processing("a") is True
+        is_heard = await inspector.cancel_processing("a")
+        assert is_heard or isinstance(redis, RedisCluster)  # a node counts only those who listen to it
         await books_become(redis, Books(retry={"a"}, processed=1, failed=1))
