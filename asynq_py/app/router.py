@@ -256,21 +256,9 @@ class Router:
         options: CallOptions,
         known: Sequence[str] = DECLARED,
     ) -> TypedTask[..., Any]:
-        given: object = function
-        if isinstance(given, staticmethod):
-            function = given.__func__
-        if isinstance(given, classmethod) or not inspect.isroutine(function):
-            raise InvalidOptionError("task", given, "a function")
+        function = _function(function)
         if name is None and not function.__name__.isidentifier():
             raise InvalidOptionError("task", function, "a function that has a name, or `name=`")
-        if _is_method(function):
-            raise InvalidOptionError(
-                "task",
-                function.__qualname__,
-                "a function, or a static method: where the task runs there is no object to call it on",
-            )
-        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise InvalidOptionError("task", function, "a function that does not yield")
         is_async = inspect.iscoroutinefunction(function)
         if executor is not None and (is_async or executor not in EXECUTORS):
             raise InvalidOptionError("executor", executor, '"thread" or "process", for plain functions')
@@ -320,6 +308,22 @@ class Router:
         yield from self._entries
         for router in self._included:
             yield from router._all_entries()
+
+
+def _function(given: object) -> Callable[..., Any]:
+    """What a task runs. Raises: InvalidOptionError: it could not be called where the task runs."""
+    function = given.__func__ if isinstance(given, staticmethod) else given
+    if isinstance(given, classmethod) or not inspect.isroutine(function):
+        raise InvalidOptionError("task", given, "a function")
+    if _is_method(function):
+        raise InvalidOptionError(
+            "task",
+            function.__qualname__,
+            "a function, or a static method: where the task runs there is no object to call it on",
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidOptionError("task", function, "a function that does not yield")
+    return function
 
 
 def _is_method(function: Callable[..., Any]) -> bool:
