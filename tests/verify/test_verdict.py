@@ -288,6 +288,13 @@ def test_a_flow_must_end_and_must_not_vanish() -> None:
     assert of_flow(*STEPS, JOIN, AFTER, fault.replace("3.5", "30"), status="", forgets=True) == {"flows lost"}
 
 
+def test_what_follows_a_flow_may_be_lost_by_a_failover_while_it_is_enqueued_and_not_later() -> None:
+    fault = "5.8 nemesis fault servers freeze 3.0"
+    assert not of_flow(*STEPS, JOIN, fault, forgets=True)
+    assert of_flow(*STEPS, JOIN, fault)
+    assert of_flow(*STEPS, JOIN, fault.replace("5.8", "30"), forgets=True)
+
+
 def test_a_flow_fails_when_a_step_is_put_aside_and_then_its_alarm_runs() -> None:
     failed = ran("w:0", 2, "failed"), ran("w:f1", 3)
     aside = Books(archived={"w:0"}, processed=2, failed=1)

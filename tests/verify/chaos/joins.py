@@ -16,6 +16,7 @@ from tests.verify.chaos.tally import Verdict
 
 MEMBER: Final = "member"
 STORED: Final = frozenset({"ack", "conflict"})
+FOLLOWING: Final = 2.0  # seconds after its last step until what follows a flow is enqueued
 
 
 def judge_groups(verdict: Verdict, accounts: Accounts, remains: Remains, *, forgets: bool) -> None:
@@ -122,9 +123,9 @@ def judge_flows(verdict: Verdict, accounts: Accounts, remains: Remains, *, forge
 
 
 def _over_at(accounts: Accounts, flow: FlowAccount) -> float:
-    """When the last of its tasks ended."""
+    """When the last of its tasks ended, and what follows was enqueued, which then may never have run."""
     last = [run.ended_at for task in flow.all_tasks for run in accounts.runs.get(task, ()) if run.end]
-    return max(last, default=float("inf"))
+    return max(last, default=float("inf")) + FOLLOWING
 
 
 def _not_followed(accounts: Accounts, flow: FlowAccount, follow_up: str) -> list[str]:
