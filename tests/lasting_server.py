@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -17,6 +16,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from asynq_py.embedded.server import _binary as embedded_binary
+from tests.ports import free_ports
 
 
 class LastingServer:
@@ -31,9 +31,7 @@ class LastingServer:
         self._program = found
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:

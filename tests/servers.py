@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncGenerator, Generator
@@ -19,6 +18,7 @@ from redis.retry import Retry
 
 from asynq_py.embedded import EmbeddedServer
 from tests import topologies
+from tests.ports import free_ports
 
 KINDS = ("embedded", "redis-server", "docker", "sentinel", "cluster")
 
@@ -104,9 +104,7 @@ def _embedded() -> Generator[str]:
 
 def _redis_server() -> Generator[str]:
     with tempfile.TemporaryDirectory(prefix="asynq-py-test-") as folder:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         log = Path(folder, "log")
         process = subprocess.Popen(
             ["redis-server", "--port", str(port), "--save", "", "--dir", folder, "--logfile", str(log)]

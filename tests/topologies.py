@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,9 +20,10 @@ from redis.retry import Retry
 
 from asynq_py.embedded.server import _binary as embedded_binary
 from asynq_py.errors import AsynqError
+from tests.ports import free_ports
 
 MASTER_NAME: Final = "themaster"
-PATIENCE: Final = 30.0
+PATIENCE: Final = 90.0  # seconds; a busy machine is slow to elect
 LASTING: Final = (
     "--appendonly",
     "yes",
@@ -98,14 +98,6 @@ class Process:
     def is_in_step(self) -> bool:
         """A replica that has its master's data."""
         return self.said("INFO", "replication").get("master_link_status") == "up"
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def until(holds: Callable[[], bool], what: str) -> None:

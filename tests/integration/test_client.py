@@ -1,5 +1,4 @@
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,6 +22,7 @@ from asynq_py import (
 )
 from tests.clock import ManualClock
 from tests.eventually import eventually
+from tests.ports import closed_port
 from tests.proxy import Answer, Cut, Fault, Hold, Lose, Proxy
 from tests.servers import plain_client
 from tests.state import NOW, NOW_NS, State, dump, kept, seed, state
@@ -54,14 +54,6 @@ async def shaky(proxy: Proxy, clock: ManualClock) -> AsyncGenerator[Client]:
 
 async def is_left(proxy: Proxy) -> bool:
     return proxy.connected == 0
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def holders_of(redis: Redis, task_id: str) -> list[str]:
@@ -495,18 +487,19 @@ async def _is_warm(redis: Redis, key: bytes) -> bool:
     return isinstance(stored, bytes) and b"warm" in stored
 
 
-async def test_an_absent_redis_is_told_with_its_cause_and_in_time(free_port: int) -> None:
-    async with Client(RedisConfig(port=free_port), timeout=2) as client, asyncio.timeout(30):
-        with pytest.raises(BrokerUnavailableError) as caught:
-            await client.enqueue(Task("t"))
-        with pytest.raises(BrokerUnavailableError):
-            await client.enqueue_many([Task("t"), Task("t")])
-        with pytest.raises(BrokerUnavailableError):
-            await client.ping()
+async def test_an_absent_redis_is_told_with_its_cause_and_in_time() -> None:
+    with closed_port() as port:
+        async with Client(RedisConfig(port=port), timeout=2) as client, asyncio.timeout(30):
+            with pytest.raises(BrokerUnavailableError) as caught:
+                await client.enqueue(Task("t"))
+            with pytest.raises(BrokerUnavailableError):
+                await client.enqueue_many([Task("t"), Task("t")])
+            with pytest.raises(BrokerUnavailableError):
+                await client.ping()
 
     assert not caught.value.maybe_done
     assert caught.value.__cause__ is not None
-    assert str(free_port) in str(caught.value)
+    assert str(port) in str(caught.value)
 
 
 async def test_a_redis_that_takes_requests_and_answers_nothing_leaves_the_outcome_open(

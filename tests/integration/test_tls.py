@@ -18,7 +18,7 @@ from redis.retry import Retry
 from asynq_py import ActiveTask, Client, RedisConfig, Server, Task
 from asynq_py.errors import BrokerUnavailableError
 from tests.eventually import eventually
-from tests.topologies import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None or shutil.which("redis-server") is None,

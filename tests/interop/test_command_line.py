@@ -20,6 +20,7 @@ from tests.cli.program import Program
 from tests.eventually import eventually
 from tests.interop.build import NoPeerError, command_line
 from tests.interop.go_command_line import GoCommandLine, rows
+from tests.ports import free_ports
 from tests.servers import plain_client
 
 STATES = ("active", "pending", "aggregating", "scheduled", "retry", "archived", "completed")
@@ -33,7 +34,7 @@ def tcp_url(server_kind: str, server_url: str) -> Generator[str]:
             pytest.skip("Go's command line knows no Sentinel")
         case "embedded":
             with tempfile.TemporaryDirectory(prefix="asynq-py-test-") as folder:
-                (port,) = topologies.free_ports(1)
+                (port,) = free_ports(1)
                 process = topologies.Process(Path(folder), port, ["--save", ""])
                 process.start()
                 try:

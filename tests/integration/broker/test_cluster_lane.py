@@ -18,6 +18,7 @@ from asynq_py.errors import AsynqError, BrokerError, BrokerUnavailableError
 from tests import topologies
 from tests.clock import ManualClock
 from tests.eventually import eventually
+from tests.ports import closed_port
 from tests.topologies import Nodes, Process
 
 pytestmark = pytest.mark.skipif(topologies.program() is None, reason="no server binary on this machine")
@@ -172,23 +173,23 @@ async def test_two_keys_of_different_slots_are_refused(lane: Sender) -> None:
 
 
 async def test_with_no_node_there_nothing_was_done() -> None:
-    port = topologies.free_ports(1)[0]
-    lane = open_lane(Connector(f"redis-cluster://127.0.0.1:{port}"), role="test")
+    with closed_port() as port:
+        lane = open_lane(Connector(f"redis-cluster://127.0.0.1:{port}"), role="test")
 
-    with pytest.raises(BrokerUnavailableError, match=f"cluster of 127.0.0.1:{port}") as caught:
-        await lane.call("INCR", KEY)
-    assert not caught.value.maybe_done
-    await lane.aclose()
+        with pytest.raises(BrokerUnavailableError, match=f"cluster of 127.0.0.1:{port}") as caught:
+            await lane.call("INCR", KEY)
+        assert not caught.value.maybe_done
+        await lane.aclose()
 
 
 async def test_one_seed_that_answers_is_enough(nodes: Nodes) -> None:
-    dead = topologies.free_ports(1)[0]
-    lane = open_lane(
-        Connector(f"redis-cluster://127.0.0.1:{dead},127.0.0.1:{nodes.processes[4].port}"), role="t"
-    )
+    with closed_port() as dead:
+        lane = open_lane(
+            Connector(f"redis-cluster://127.0.0.1:{dead},127.0.0.1:{nodes.processes[4].port}"), role="t"
+        )
 
-    assert await lane.call("PING") == b"PONG"
-    await lane.aclose()
+        assert await lane.call("PING") == b"PONG"
+        await lane.aclose()
 
 
 async def test_a_server_that_is_no_cluster_is_told(redis_url: str, server_kind: str) -> None:

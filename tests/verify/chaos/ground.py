@@ -19,7 +19,8 @@ from redis.crc import key_slot
 
 from asynq_py.wire.keys import QueueKeys
 from tests import topologies
-from tests.topologies import LASTING, Nodes, Process, Watched, answers, free_ports, until
+from tests.ports import free_ports
+from tests.topologies import LASTING, Nodes, Process, Watched, answers, until
 from tests.verify.chaos.jobs import QUEUES
 
 KINDS: Final = ("standalone", "sentinel", "cluster")
